@@ -1,0 +1,91 @@
+"""Contrastive methods, the network they train, and how: each default cites where it comes from."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pairlab.experiment.model import FrozenModel
+from pairlab.experiment.pairing import Share
+
+
+class PixelInfoNCE(FrozenModel):
+    """Dense InfoNCE: the same ground point in two views is the positive, other points and images are negatives.
+
+    Source: the VADeR family (Pinheiro et al., 2020, arXiv 2011.05499, eq. 2).
+    """
+
+    name: Literal["pixel_infonce"] = "pixel_infonce"
+    temperature: float = Field(default=0.2, gt=0.0, le=10.0)
+    """τ; MoCo v2 and DenseCL use 0.2."""
+    embedding_dim: int = Field(default=64, ge=2, le=4096)
+    """Width of the 1×1-convolution projection."""
+    points_per_pair: int = Field(default=32, ge=1, le=4096)
+    """Matched points drawn from each pair of views; all others of the batch are their negatives."""
+
+
+class SimCLR(FrozenModel):
+    """NT-Xent on globally pooled features (Chen et al., 2020, arXiv 2002.05709, eq. 1)."""
+
+    name: Literal["simclr"] = "simclr"
+    temperature: float = Field(default=0.5, gt=0.0, le=10.0)
+    """τ; 0.5 is the paper's choice for small batches and data sets (appendix B.9), 0.1 for ImageNet."""
+    embedding_dim: int = Field(default=128, ge=2, le=4096)
+    """Output width of the projection head (paper: 128)."""
+    hidden_dim: int = Field(default=512, ge=2, le=16384)
+    """Hidden width of the projection head; the paper takes the width of the encoder's output."""
+
+
+Method = Annotated[PixelInfoNCE | SimCLR, Field(discriminator="name")]
+DENSE_METHODS = frozenset({"pixel_infonce"})
+"""Methods that match positions by geometry, and can therefore exclude changed pixels (control: masked)."""
+
+
+class Network(FrozenModel):
+    """Encoder and decoder of segmentation-models-pytorch; both are pretrained and both transfer."""
+
+    encoder: str = Field(default="tu-resnet10t", pattern=r"^[A-Za-z0-9_.\-]{1,80}$")
+    """A segmentation-models-pytorch encoder name; `tu-` takes the encoder from timm."""
+    decoder: Literal["fpn", "unet"] = "fpn"
+    decoder_channels: int = Field(default=256, ge=64, le=1024, multiple_of=64)
+    """Width of the decoder at its coarsest level (FPN: of the pyramid, the features have half of it)."""
+
+
+class Augmentation(FrozenModel):
+    """How each view differs from its chip; photometric factors act in [0, 1], before standardisation."""
+
+    crop_scale: tuple[Share, Share] = (0.4, 1.0)
+    """Area of the crop as a share of the chip (SimCLR: 0.08 to 1; chips are small, so more is kept)."""
+    flips: bool = True
+    """Random flips and quarter turns: overhead images have no up."""
+    brightness: float = Field(default=0.4, ge=0.0, le=1.0)
+    """Largest change of light as a share, here and below as in MoCo v2 (Chen et al., 2020, arXiv 2003.04297)."""
+    contrast: float = Field(default=0.4, ge=0.0, le=1.0)
+    saturation: float = Field(default=0.4, ge=0.0, le=1.0)
+    hue: float = Field(default=0.1, ge=0.0, le=0.5)
+    """Largest shift of hue as a share of the colour circle."""
+    grayscale: Share = 0.2
+    """Probability of a grey view."""
+    blur: Share = 0.5
+    """Probability of a Gaussian blur."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        low, high = self.crop_scale
+        if not 0.0 < low <= high:
+            raise ValueError(f"crop_scale must be [low, high] with 0 < low ≤ high ≤ 1, got {[low, high]}")
+        return self
+
+
+class Pretraining(FrozenModel):
+    """Length and optimiser of a pretraining run: AdamW with linear warm-up and cosine decay to zero."""
+
+    steps: int = Field(default=300, ge=1, le=10_000_000)
+    batch_size: int = Field(default=32, ge=2, le=65_536)
+    """Pairs in an optimizer step."""
+    learning_rate: float = Field(default=2e-3, gt=0.0, le=10.0)
+    weight_decay: float = Field(default=1e-4, ge=0.0, le=1.0)
+    """1e-4 as in MoCo v2 and DenseCL."""
+    warmup_steps: int = Field(default=20, ge=0)
+    checkpoint_every: int = Field(default=100, ge=1)
+    """Steps between checkpoints."""
+    augmentation: Augmentation = Augmentation()

@@ -1,0 +1,122 @@
+"""Encoder and decoder of segmentation-models-pytorch, and the heads that pretraining and segmentation put on them."""
+
+from typing import Any
+
+import segmentation_models_pytorch as smp
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pairlab.experiment.methods import Network
+
+GRID_STRIDE = 4
+"""Pixels of a view per cell of the embedding grid."""
+
+
+class NetworkError(ValueError):
+    """A network that cannot be built; the message names the encoder and what to choose instead."""
+
+
+class DenseNetwork(nn.Module):
+    """Encoder and decoder: images (batch, bands, height, width) → features (batch, channels, height/s, width/s)."""
+
+    def __init__(self, config: Network, *, bands: int = 3) -> None:
+        """Builds the network with random weights.
+
+        Args:
+            config: names of encoder and decoder.
+            bands: input bands.
+
+        Raises:
+            NetworkError: segmentation-models-pytorch does not know the encoder.
+        """
+        super().__init__()
+        width = config.decoder_channels
+        widths: dict[str, Any] = (
+            {"decoder_pyramid_channels": width, "decoder_segmentation_channels": width // 2, "decoder_dropout": 0.0}
+            if config.decoder == "fpn"
+            else {"decoder_channels": [width >> level for level in range(5)]}
+        )
+        try:
+            model = smp.create_model(
+                config.decoder,
+                encoder_name=config.encoder,
+                encoder_weights=None,
+                in_channels=bands,
+                classes=1,
+                **widths,
+            )
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise NetworkError(
+                f"segmentation-models-pytorch has no encoder {config.encoder!r} for decoder {config.decoder!r} "
+                f"({error}). "
+                "Names from timm begin with 'tu-', for example tu-resnet10t or tu-resnet18"
+            ) from error
+        self.encoder: nn.Module = model.encoder
+        self.decoder: nn.Module = model.decoder
+        self.channels: int = model.segmentation_head[0].in_channels
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the decoder's features."""
+        features: Tensor = self.decoder(self.encoder(images))
+        return features
+
+
+class PixelProjection(nn.Module):
+    """1×1 convolutions to embeddings on the grid of GRID_STRIDE pixels: (batch, dim, height/4, width/4)."""
+
+    def __init__(self, channels: int, *, embedding_dim: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, channels, kernel_size=1), nn.ReLU(), nn.Conv2d(channels, embedding_dim, kernel_size=1)
+        )
+
+    def forward(self, features: Tensor, *, grid: int) -> Tensor:
+        """Returns the embeddings at grid × grid cells."""
+        if features.shape[-1] != grid:
+            features = functional.adaptive_avg_pool2d(features, grid)
+        embeddings: Tensor = self.layers(features)
+        return embeddings
+
+
+class GlobalProjection(nn.Module):
+    """Pooled features through an MLP with one hidden layer: (batch, dim), as in SimCLR."""
+
+    def __init__(self, channels: int, *, hidden_dim: int, embedding_dim: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(channels, hidden_dim), nn.ReLU(), nn.Linear(hidden_dim, embedding_dim))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns one embedding per image."""
+        embeddings: Tensor = self.layers(features.mean(dim=(2, 3)))
+        return embeddings
+
+
+class LinearHead(nn.Module):
+    """A linear classifier per position, its logits interpolated to the size of the image."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.classifier = nn.Conv2d(channels, classes, kernel_size=1)
+        self.register_buffer("mean", torch.zeros(1, channels, 1, 1))
+        self.register_buffer("deviation", torch.ones(1, channels, 1, 1))
+
+    def standardise(self, features: Tensor) -> None:
+        """Fixes a scale per channel from labelled features, so that one learning rate suits every frozen network."""
+        self.mean = features.mean(dim=(0, 2, 3), keepdim=True)
+        self.deviation = features.std(dim=(0, 2, 3), keepdim=True) + 1e-5
+
+    def forward(self, features: Tensor, *, size: tuple[int, int]) -> Tensor:
+        """Returns logits of shape (batch, classes, *size)."""
+        logits = self.classifier((features - self.mean) / self.deviation)
+        return functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+
+
+def build_network(config: Network, *, seed: int, bands: int = 3) -> DenseNetwork:
+    """Returns the network with the random weights of a seed, the same whatever was drawn before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return DenseNetwork(config, bands=bands)

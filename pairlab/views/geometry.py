@@ -1,0 +1,117 @@
+"""Two crops of a chip and their exact pixel correspondence; shared by trainer and preview.
+
+Coordinates are continuous: a pixel's centre is at (column + 0.5, row + 0.5). A view's matrix, float64 of shape (2, 3),
+maps (x, y, 1) in the view to (x, y) in the chip.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64Array = NDArray[np.float64]
+Int64Array = NDArray[np.int64]
+UNMATCHED = -1
+
+
+def draw_views(
+    count: int, *, size: int, crop_scale: tuple[float, float], flips: bool, rng: np.random.Generator
+) -> Float64Array:
+    """Returns the matrices of `count` random views of chips, shape (count, 2, 3).
+
+    Args:
+        count: number of views.
+        size: height and width of chip and view, pixels.
+        crop_scale: least and greatest area of the square crop, as a share of the chip.
+        flips: also draw a flip and a number of quarter turns.
+        rng: source of all choices.
+    """
+    side = size * np.sqrt(rng.uniform(*crop_scale, size=count))
+    corner = rng.uniform(0.0, 1.0, size=(count, 2)) * (size - side)[:, None]
+    turns = rng.integers(4, size=count) if flips else np.zeros(count, dtype=np.int64)
+    mirror = rng.integers(2, size=count) if flips else np.zeros(count, dtype=np.int64)
+    cos, sin = np.array([1, 0, -1, 0])[turns], np.array([0, 1, 0, -1])[turns]
+    linear = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2).astype(np.float64)
+    linear[:, :, 0] *= np.where(mirror, -1.0, 1.0)[:, None]
+    linear *= (side / size)[:, None, None]
+    centre = corner + side[:, None] / 2
+    offset = centre - linear @ np.full(2, size / 2)
+    return np.concatenate([linear, offset[:, :, None]], axis=2)
+
+
+def to_chip(matrices: Float64Array, points: Float64Array) -> Float64Array:
+    """Returns view points in chip coordinates.
+
+    Args:
+        matrices: shape (views, 2, 3).
+        points: (x, y) in the views, shape (views, points, 2) or (points, 2) for all views alike.
+    """
+    return np.asarray(points @ matrices[:, :, :2].transpose(0, 2, 1) + matrices[:, None, :, 2])
+
+
+def to_view(matrices: Float64Array, points: Float64Array) -> Float64Array:
+    """Returns chip points (views, points, 2) in view coordinates: the inverse of `to_chip`."""
+    inverse = np.linalg.inv(matrices[:, :, :2])
+    return np.asarray((points - matrices[:, None, :, 2]) @ inverse.transpose(0, 2, 1))
+
+
+def cell_centres(grid: int, size: int) -> Float64Array:
+    """Returns the centres (x, y) of a grid × grid division of a view, row by row, shape (grid², 2)."""
+    along = (np.arange(grid) + 0.5) * (size / grid)
+    y, x = np.meshgrid(along, along, indexing="ij")
+    return np.stack([x.ravel(), y.ravel()], axis=1)
+
+
+def match_cells(view_a: Float64Array, view_b: Float64Array, *, grid: int, size: int) -> Int64Array:
+    """Returns for each cell of view A the cell of view B that holds its centre's ground point, UNMATCHED outside B.
+
+    Args:
+        view_a: matrices, shape (pairs, 2, 3).
+        view_b: likewise.
+        grid: cells along a side of the embedding grid.
+        size: height and width of a view, pixels.
+
+    Returns:
+        int64 of shape (pairs, grid²).
+    """
+    ground = to_chip(view_a, cell_centres(grid, size))
+    cells = np.floor(to_view(view_b, ground) * (grid / size)).astype(np.int64)
+    inside = ((cells >= 0) & (cells < grid)).all(axis=2)
+    return np.where(inside, cells[:, :, 1] * grid + cells[:, :, 0], UNMATCHED)
+
+
+def covered_cells(where: NDArray[np.bool_], views: Float64Array, *, grid: int) -> NDArray[np.bool_]:
+    """Returns which cells of each view see at least one true pixel of its chip; shape (views, grid²).
+
+    Args:
+        where: per chip, bool of shape (views, size, size).
+        views: matrices, shape (views, 2, 3).
+        grid: cells along a side; divides size.
+    """
+    size = where.shape[1]
+    pixels = np.floor(to_chip(views, cell_centres(size, size))).astype(np.int64)
+    x, y = np.clip(pixels, 0, size - 1).transpose(2, 0, 1)
+    seen = where[np.arange(len(where))[:, None], y, x]
+    block = size // grid
+    return np.asarray(seen.reshape(-1, grid, block, grid, block).any(axis=(2, 4)).reshape(len(where), grid * grid))
+
+
+def draw_points(
+    matches: Int64Array, *, count: int, rng: np.random.Generator
+) -> tuple[Int64Array, Int64Array, NDArray[np.bool_]]:
+    """Returns `count` matched points per pair: cells in A, cells in B, and whether the point is matched at all.
+
+    Args:
+        matches: from `match_cells`, shape (pairs, grid²).
+        count: points per pair; pairs that overlap less have invalid points at the end.
+        rng: which matched cells are taken, without replacement.
+
+    Returns:
+        int64, int64 and bool, each of shape (pairs, count); cell 0 stands for invalid points.
+    """
+    keys = rng.random(matches.shape) + 2.0 * (matches == UNMATCHED)
+    cells = np.argsort(keys, axis=1, kind="stable")[:, :count]
+    partners = np.take_along_axis(matches, cells, axis=1)
+    valid = partners != UNMATCHED
+    if valid.shape[1] < count:
+        missing = ((0, 0), (0, count - valid.shape[1]))
+        cells, partners, valid = np.pad(cells, missing), np.pad(partners, missing), np.pad(valid, missing)
+    return np.where(valid, cells, 0), np.where(valid, partners, 0), valid

@@ -1,0 +1,96 @@
+"""Views as tensors: a batch of chips cropped, turned and photometrically varied on the device at once."""
+
+from dataclasses import dataclass
+
+import kornia
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from pairlab.experiment.methods import Augmentation
+
+MEAN, DEVIATION = 0.5, 0.25
+
+
+@dataclass(frozen=True)
+class PhotometricFactors:
+    """What each view of a batch is varied by; float32 arrays of shape (views,)."""
+
+    brightness: NDArray[np.float32]
+    """Factor; 1 leaves the view alone."""
+    contrast: NDArray[np.float32]
+    """Factor about the view's mean."""
+    saturation: NDArray[np.float32]
+    """Factor; 0 is grey."""
+    hue: NDArray[np.float32]
+    """Radians."""
+    blur: NDArray[np.float32]
+    """Deviation of the Gaussian in pixels; 0 is none."""
+
+
+def draw_factors(count: int, augmentation: Augmentation, *, rng: np.random.Generator) -> PhotometricFactors:
+    """Returns random photometric factors for `count` views."""
+    a = augmentation
+    gray = rng.random(count) < a.grayscale
+    saturation = np.where(gray, 0.0, rng.uniform(1 - a.saturation, 1 + a.saturation, count))
+    blur = np.where(rng.random(count) < a.blur, rng.uniform(0.1, 1.0, count), 0.0)
+    return PhotometricFactors(
+        brightness=rng.uniform(1 - a.brightness, 1 + a.brightness, count).astype(np.float32),
+        contrast=rng.uniform(1 - a.contrast, 1 + a.contrast, count).astype(np.float32),
+        saturation=saturation.astype(np.float32),
+        hue=(rng.uniform(-a.hue, a.hue, count) * 2 * np.pi).astype(np.float32),
+        blur=blur.astype(np.float32),
+    )
+
+
+def to_unit_range(images: Tensor) -> Tensor:
+    """Returns uint8 images as float32 in [0, 1]."""
+    return images.float() / 255.0
+
+
+def standardise(images: Tensor) -> Tensor:
+    """Returns images in [0, 1] shifted and scaled as the networks take them; always the last step."""
+    return (images - MEAN) / DEVIATION
+
+
+def crop(images: Tensor, matrices: NDArray[np.float64]) -> Tensor:
+    """Returns the views of chips, by bilinear interpolation; beyond the chip its border is repeated.
+
+    Args:
+        images: float32 in [0, 1], shape (views, bands, size, size).
+        matrices: from `geometry.draw_views`, shape (views, 2, 3).
+    """
+    size = images.shape[-1]
+    # grid_sample wants the map between coordinates that run from −1 to 1 over the image.
+    linear = matrices[:, :, :2]
+    offset = linear @ np.ones(2) + (matrices[:, :, 2] * 2 / size) - 1
+    theta = torch.from_numpy(np.concatenate([linear, offset[:, :, None]], axis=2)).to(images)
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def vary(images: Tensor, factors: PhotometricFactors) -> Tensor:
+    """Returns images in [0, 1] with light, contrast, colour and sharpness varied, float32 in [0, 1].
+
+    Args:
+        images: float32 in [0, 1], shape (views, 3, height, width).
+        factors: one of each per view.
+    """
+    brightness, contrast, saturation, hue, blur = (
+        torch.from_numpy(values).to(images.device)
+        for values in (factors.brightness, factors.contrast, factors.saturation, factors.hue, factors.blur)
+    )
+    images = (images * brightness[:, None, None, None]).clamp(0, 1)
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    images = ((images - mean) * contrast[:, None, None, None] + mean).clamp(0, 1)
+    if bool((hue != 0).any()):
+        images = kornia.enhance.adjust_hue(images, hue)
+    gray = kornia.color.rgb_to_grayscale(images)
+    images = (gray + (images - gray) * saturation[:, None, None, None]).clamp(0, 1)
+    blurred = torch.nonzero(blur > 0).flatten()
+    if len(blurred):
+        sigma = blur[blurred, None].expand(-1, 2)
+        images = images.index_copy(0, blurred, kornia.filters.gaussian_blur2d(images[blurred], (5, 5), sigma))
+    return images.clamp(0, 1)

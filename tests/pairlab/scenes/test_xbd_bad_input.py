@@ -1,0 +1,350 @@
+"""Trees that cannot be used: each is refused with its own sentence, and nothing is left behind."""
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pairlab.scenes.scene import Scene, SceneError
+from pairlab.scenes.xbd import XbdSource, open_xbd, xbd_fingerprint
+from tests.pairlab.scenes.xbd_tree import write_xbd_tree
+
+TILE = "testville-flooding_00000000"
+IMAGE = f"train/images/{TILE}_post_disaster.png"
+LABEL = f"train/labels/{TILE}_post_disaster.json"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "tree"
+    write_xbd_tree(folder, seed=4, scenes_per_split={"train": 2, "test": 1}, size=64, buildings=6)
+    return folder
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): os.readlink(path) if path.is_symlink() else sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
+def refusal(folder: Path) -> str:
+    """Returns why the tree is refused, having checked that opening left everything as it was."""
+    before, files = snapshot(folder.parent), len(os.listdir("/proc/self/fd"))
+    with pytest.raises(SceneError) as error:
+        open_xbd(folder, damage_from="minor-damage")
+    assert snapshot(folder.parent) == before
+    assert len(os.listdir("/proc/self/fd")) == files
+    return str(error.value)
+
+
+def tile_of(source: XbdSource) -> Scene:
+    return next(scene for scene in source.scenes if scene.name == TILE)
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def first(content: dict[str, Any]) -> dict[str, Any]:
+    feature: dict[str, Any] = content["features"]["xy"][0]
+    return feature
+
+
+def rewrite_header(path: Path, *, width: int = 64, height: int = 64, bits: int = 8, colour: int = 2) -> None:
+    data = path.read_bytes()
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    path.write_bytes(data[:12] + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:])
+
+
+def test_missing_label(tree: Path) -> None:
+    (tree / LABEL).unlink()
+    assert refusal(tree) == (
+        f"missing label {LABEL} (1 of 4 images in train/images have none): add it, or remove the tile's files"
+    )
+
+
+@pytest.mark.parametrize(("gone", "stays"), [("post", "pre"), ("pre", "post")])
+def test_an_image_without_its_partner(tree: Path, gone: str, stays: str) -> None:
+    (tree / f"train/images/{TILE}_{gone}_disaster.png").unlink()
+    assert refusal(tree) == (
+        f"train/images/{TILE}_{stays}_disaster.png has no {gone} image: {TILE}_{gone}_disaster.png is missing; "
+        "add it, or remove the tile's files"
+    )
+
+
+def test_images_of_different_size(tree: Path) -> None:
+    other = tree.parent / "other"
+    write_xbd_tree(other, seed=4, scenes_per_split={"train": 1}, size=96)
+    (other / IMAGE).replace(tree / IMAGE)
+    assert refusal(tree) == (
+        f"{IMAGE} has 96 × 96 pixels, but train/images/{TILE}_pre_disaster.png has 64 × 64: "
+        "both images of a tile must have the same size"
+    )
+
+
+def test_a_label_of_another_size(tree: Path) -> None:
+    edit(tree / LABEL, lambda content: content["metadata"].update(width=1024, height=1024))
+    assert refusal(tree) == (
+        f"{LABEL} describes 1024 × 1024 pixels, but its image has 64 × 64: "
+        "put label and image of the same tile together"
+    )
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(SceneError, match="folder 'nowhere' does not exist or is no folder: expected an xBD tree"):
+        open_xbd(tmp_path / "nowhere", damage_from="minor-damage")
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    assert refusal(folder) == (
+        "no xBD tiles in folder 'empty': expected {train,tier3,test,hold}/{images,labels} with files such as "
+        "train/images/hurricane-michael_00000264_pre_disaster.png, found an empty folder"
+    )
+
+
+def test_a_folder_with_other_things(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    (folder / "train" / "images").mkdir(parents=True)
+    (folder / "train" / "images" / "holiday.png").write_bytes(b"")
+    (folder / "readme.txt").write_text("")
+    assert refusal(folder).endswith("found readme.txt, train/")
+
+
+def test_an_unknown_split_folder(tree: Path) -> None:
+    (tree / "test").rename(tree / "tset")
+    assert refusal(tree) == (
+        "unknown split folder 'tset'; xBD has train, tier3, test, hold: rename it, or move it elsewhere"
+    )
+
+
+def test_a_tile_in_two_splits(tree: Path) -> None:
+    for part in ("images", "labels"):
+        (tree / "hold" / part).mkdir(parents=True)
+        for path in (tree / "train" / part).glob(f"{TILE}*"):
+            (tree / "hold" / part / path.name).write_bytes(path.read_bytes())
+    assert refusal(tree) == f"tile {TILE} lies in train and in hold: a tile belongs to one split, remove one"
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"features": ', "\x00", "[" * 100_000, "\udcff"])
+def test_broken_json(tree: Path, text: str) -> None:
+    (tree / LABEL).write_bytes(text.encode(errors="surrogateescape"))
+    message = refusal(tree)
+    assert message.startswith(f"{LABEL} is not valid JSON (")
+    assert message.endswith("): copy the file again")
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3", '"x"'])
+def test_json_of_another_kind(tree: Path, text: str) -> None:
+    (tree / LABEL).write_text(text)
+    assert refusal(tree).startswith(f"{LABEL} is no xBD label: expected features and metadata, found ")
+
+
+@pytest.mark.parametrize("features", [None, [], {}, {"xy": 3}, {"lng_lat": []}])
+def test_a_label_without_polygons_in_pixels(tree: Path, features: object) -> None:
+    edit(tree / LABEL, lambda content: content.update(features=features))
+    assert (
+        refusal(tree) == f"{LABEL} has no list features.xy of buildings in pixels: put the original label in its place"
+    )
+
+
+@pytest.mark.parametrize("length", [0, 5, 20, 33, 1000, -12, -1])
+def test_truncated_png(tree: Path, length: int) -> None:
+    (tree / IMAGE).write_bytes((tree / IMAGE).read_bytes()[:length])
+    message = refusal(tree)
+    assert message.startswith(f"{IMAGE} is ")
+    assert "a truncated PNG" in message if length not in (0, 5) else "not a PNG" in message
+
+
+def test_a_file_of_another_kind(tree: Path) -> None:
+    (tree / IMAGE).write_bytes(b"GIF89a" + bytes(100))
+    assert refusal(tree) == (
+        f"{IMAGE} is not a PNG, but a file that starts with b'GIF89a\\x00\\x00': put the original image in its place"
+    )
+
+
+def test_a_png_that_claims_to_be_huge(tree: Path) -> None:
+    rewrite_header(tree / IMAGE, width=50_000, height=50_000)
+    assert refusal(tree) == (
+        f"{IMAGE} claims 50000 × 50000 pixels; 1 to 8192 a side are read: cut larger images into tiles"
+    )
+
+
+@pytest.mark.parametrize(("bits", "colour"), [(16, 2), (8, 0), (8, 3)])
+def test_a_png_that_is_not_8_bit_rgb(tree: Path, bits: int, colour: int) -> None:
+    rewrite_header(tree / IMAGE, bits=bits, colour=colour)
+    assert refusal(tree) == (
+        f"{IMAGE} is not 8-bit RGB (bit depth {bits}, colour type {colour}): convert it to 8-bit RGB"
+    )
+
+
+def test_a_damaged_header(tree: Path) -> None:
+    data = bytearray((tree / IMAGE).read_bytes())
+    data[19] ^= 1
+    (tree / IMAGE).write_bytes(data)
+    assert refusal(tree) == f"{IMAGE} is a damaged PNG: its header does not match its checksum; copy the file again"
+
+
+def test_damage_within_the_pixels_is_said_when_they_are_read(tree: Path) -> None:
+    data = bytearray((tree / IMAGE).read_bytes())
+    data[len(data) // 2] ^= 255
+    (tree / IMAGE).write_bytes(data)
+    source = open_xbd(tree, damage_from="minor-damage")
+    scene = tile_of(source)
+    for read in (lambda: source.image(scene, "post"), lambda: source.change(scene)):
+        with pytest.raises(SceneError, match=f"{IMAGE} is a damaged PNG: its header is sound, its pixels are not"):
+            read()
+    assert source.image(scene, "pre").shape == (64, 64, 3)
+
+
+def test_a_file_that_changes_after_opening(tree: Path) -> None:
+    source = open_xbd(tree, damage_from="minor-damage")
+    scene = tile_of(source)
+    write_xbd_tree(tree, seed=4, scenes_per_split={"train": 2}, size=96)
+    with pytest.raises(
+        SceneError, match="has 96 × 96 pixels, but had 64 × 64 when the dataset was opened: open it again"
+    ):
+        source.image(scene, "pre")
+    (tree / IMAGE).unlink()
+    with pytest.raises(SceneError, match=r"post_disaster.png cannot be read \(No such file or directory\)"):
+        source.image(scene, "post")
+
+
+@pytest.mark.parametrize(
+    "wkt",
+    [
+        None,
+        3,
+        "",
+        "POLYGON",
+        "POLYGON ((1 2, 3 4",
+        "POLYGON ((1 2, 3 4, 5 6, 1 2))\ud800",
+        "POLYGON ((1 2, 3 4, 5 6))",
+        "POLYGON ((1 2, 3 4, 5 x, 1 2))",
+        "POINT (1 2)",
+        "LINESTRING (1 2, 3 4)",
+        "GEOMETRYCOLLECTION (POLYGON ((1 2, 3 4, 5 6, 1 2)))",
+    ],
+)
+def test_invalid_wkt(tree: Path, wkt: object) -> None:
+    edit(tree / LABEL, lambda content: first(content).update(wkt=wkt))
+    message = refusal(tree)
+    assert f"has invalid WKT {wkt!r}: expected POLYGON ((x y, x y, …)) in pixels, closed" in message
+    assert message.startswith(f"{LABEL}: building '")
+
+
+@pytest.mark.parametrize("x", ["1e9", "nan", "inf", "-70000", "1e400"])
+def test_polygons_from_far_away(tree: Path, x: str) -> None:
+    edit(tree / LABEL, lambda content: first(content).update(wkt=f"POLYGON (({x} 2, 3 4, 5 7, {x} 2))"))
+    message = refusal(tree)
+    assert message.startswith(f"{LABEL}: building '")
+    assert "invalid WKT" in message
+
+
+def test_missing_uid(tree: Path) -> None:
+    edit(tree / LABEL, lambda content: first(content)["properties"].pop("uid"))
+    assert refusal(tree) == (
+        f"{LABEL}: features.xy[0] has no uid, which joins a building's pre and post outline: "
+        "put the original label in its place"
+    )
+
+
+def test_missing_properties(tree: Path) -> None:
+    edit(tree / LABEL, lambda content: first(content).pop("properties"))
+    assert refusal(tree) == f"{LABEL}: features.xy[0] has no properties: expected feature_type, subtype and uid"
+
+
+def test_missing_subtype(tree: Path) -> None:
+    edit(tree / LABEL, lambda content: first(content)["properties"].update(uid="u-1"))
+    edit(tree / LABEL, lambda content: first(content)["properties"].pop("subtype"))
+    assert refusal(tree) == (
+        f"{LABEL}: building 'u-1' has no subtype: "
+        "give one of no-damage, minor-damage, major-damage, destroyed, un-classified"
+    )
+
+
+@pytest.mark.parametrize("subtype", ["ruined", "", None, 3, ["destroyed"]])
+def test_unknown_subtype(tree: Path, subtype: object) -> None:
+    edit(tree / LABEL, lambda content: first(content)["properties"].update(uid="u-1", subtype=subtype))
+    assert refusal(tree) == (
+        f"{LABEL}: building 'u-1' has unknown subtype {subtype!r}: "
+        "give one of no-damage, minor-damage, major-damage, destroyed, un-classified"
+    )
+
+
+def test_something_that_is_no_building(tree: Path) -> None:
+    edit(tree / LABEL, lambda content: first(content)["properties"].update(uid="u-1", feature_type="road"))
+    assert refusal(tree) == f"{LABEL}: 'u-1' has feature_type 'road'; xBD labels buildings only"
+
+
+@pytest.mark.parametrize("part", ["images", "labels"])
+def test_a_file_that_links_out_of_the_folder(tree: Path, part: str) -> None:
+    inside = tree / (IMAGE if part == "images" else LABEL)
+    outside = tree.parent / inside.name
+    inside.rename(outside)
+    inside.symlink_to(outside)
+    message = f"{inside.relative_to(tree)} is a link that leads out of the dataset's folder: copy the file into it"
+    assert refusal(tree) == message
+    with pytest.raises(SceneError, match="is a link that leads out"):
+        xbd_fingerprint(tree)
+
+
+@pytest.mark.parametrize("name", ["train", "train/images", "train/labels"])
+def test_a_folder_that_links_out_of_the_folder(tree: Path, name: str) -> None:
+    outside = tree.parent / "outside"
+    (tree / name).rename(outside)
+    (tree / name).symlink_to(outside)
+    assert refusal(tree).startswith(f"{name} is a link that leads out of the dataset's folder: copy the file")
+
+
+def test_links_within_the_folder_and_to_the_folder_are_followed(tree: Path) -> None:
+    (tree / "store").mkdir()
+    (tree / IMAGE).rename(tree / "store" / "image")
+    (tree / IMAGE).symlink_to(Path("../../store/image"))
+    (tree.parent / "alias").symlink_to(tree)
+    source = open_xbd(tree.parent / "alias", damage_from="minor-damage")
+    assert len(source.scenes) == 3
+    assert source.image(tile_of(source), "post").shape == (64, 64, 3)
+
+
+def test_a_pipe_in_place_of_an_image_does_not_hang(tree: Path) -> None:
+    (tree / IMAGE).unlink()
+    os.mkfifo(tree / IMAGE)
+    with pytest.raises(SceneError, match="is no regular file: put the original file in its place"):
+        open_xbd(tree, damage_from="minor-damage")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=4))
+def test_flipped_bytes_are_read_or_refused_in_words(tree: Path, flips: list[tuple[float, int]]) -> None:
+    said: list[str] = []
+    for name in (IMAGE, LABEL):
+        original = (tree / name).read_bytes()
+        data = np.frombuffer(original, np.uint8).copy()
+        for where, mask in flips:
+            data[int(where * len(data))] ^= mask
+        (tree / name).write_bytes(data.tobytes())
+        try:
+            source = open_xbd(tree, damage_from="minor-damage")
+            for scene in source.scenes:
+                assert source.image(scene, "post").shape == (64, 64, 3)
+                assert source.change(scene).changed.shape == (64, 64)
+        except SceneError as error:
+            said.append(str(error))
+        finally:
+            (tree / name).write_bytes(original)
+    assert all(TILE in sentence for sentence in said)
