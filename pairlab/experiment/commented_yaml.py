@@ -27,7 +27,7 @@ def rewrite(text: str, content: dict[str, Any], *, ordered: str) -> str:
     rewritten = _Text(text, ordered).rewritten(compose(text), old, content)
     with contextlib.suppress(ExperimentError):
         found = parse_yaml(rewritten)
-        if found == content and list(found.get(ordered) or ()) == list(content.get(ordered) or ()):
+        if found == content and _order(found.get(ordered)) == _order(content.get(ordered)):
             return rewritten
     return write_yaml(content)
 
@@ -137,6 +137,10 @@ class _Text:
         margin = " " * node.start_mark.column
         pieces = [kept[key] if key in kept else _indented(_entry(key, new), margin) for key in order]
         return "".join(piece if piece.endswith("\n") else f"{piece}\n" for piece in pieces)
+
+
+def _order(value: Any) -> list[Any]:  # noqa: ANN401  (a YAML value)
+    return list(value) if isinstance(value, dict) else []
 
 
 def _is_block(node: Node) -> bool:

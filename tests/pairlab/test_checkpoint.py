@@ -32,7 +32,8 @@ class Net(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         features = self.norm(self.conv(images)).mean(dim=(2, 3))
-        return self.tied(self.first(features).relu())
+        scores: torch.Tensor = self.tied(self.first(features).relu())
+        return scores
 
 
 def learning_rate(step: int) -> float:

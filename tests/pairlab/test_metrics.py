@@ -169,7 +169,7 @@ def test_arguments_that_do_not_fit_are_named() -> None:
     with pytest.raises(ValueError, match=r"same shape, found \(2, 2\) and \(2,\)"):
         confusion_counts(mask, mask[0], num_classes=2)
     with pytest.raises(ValueError, match="preds must hold integers, found float32"):
-        confusion_counts(mask.astype(np.float32), mask, num_classes=2)  # type: ignore[arg-type]
+        confusion_counts(mask.astype(np.float32), mask, num_classes=2)
     with pytest.raises(ValueError, match="num_classes must be 1 to 256, found 0"):
         confusion_counts(mask, mask, num_classes=0)
     with pytest.raises(ValueError, match="ignore_index must be 0 to 255 or None, found -100"):

@@ -7,7 +7,7 @@ from pairlab.experiment.yaml_text import parse_yaml, write_flow, write_yaml
 from tests.pairlab.experiment.test_yaml_text import CONTENT
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(CONTENT, CONTENT)
 def test_a_rewritten_text_holds_the_new_content(old: dict[str, object], new: dict[str, object]) -> None:
     assert parse_yaml(rewrite(write_yaml(old), new, ordered="arms")) == new
@@ -102,7 +102,7 @@ def test_a_removed_field_leaves_the_comments_of_the_next() -> None:
         assert following <= comments(text), key
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(CONTENT, CONTENT)
 def test_the_way_of_writing_decides_only_whether_comments_stay(old: dict[str, object], new: dict[str, object]) -> None:
     """Flow style, no final newline, lists not indented, Windows line ends."""
