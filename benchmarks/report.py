@@ -54,7 +54,9 @@ def run(description: str, measure: Callable[[bool], Sequence[Row]]) -> None:
     """Measures as the command line asks (--quick, --json) and prints; exits with 1 where a bar is missed."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument("--quick", action="store_true", help="a short form within 60 s: shows that it runs, proves nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="a short form within 60 s: shows that it runs, proves nothing"
+    )
     arguments = parser.parse_args()
     rows = measure(arguments.quick)
     if arguments.json:
@@ -73,7 +75,14 @@ def _print_table(title: str, rows: Sequence[Row]) -> None:
         sign = "≥" if row.at_least else "≤"
         bar = "" if row.bar is None else f"{sign} {row.bar:g}"
         holds = "" if row.holds is None else "yes" if row.holds else "NO"
-        table.add_row(row.metric, f"{row.value:.3g}" if abs(row.value) < 1000 else f"{row.value:.0f}", row.unit, row.against, bar, holds)
+        table.add_row(
+            row.metric,
+            f"{row.value:.3g}" if abs(row.value) < 1000 else f"{row.value:.0f}",
+            row.unit,
+            row.against,
+            bar,
+            holds,
+        )
     console = Console()
     console.print(table)
     facts = machine()
