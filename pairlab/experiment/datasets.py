@@ -52,7 +52,7 @@ class SyntheticDataset(FrozenModel):
 
     kind: Literal["synthetic"] = "synthetic"
     preset: str = "quickstart"
-    train: int = Field(default=1300, ge=1, le=1_000_000)
+    train: int = Field(default=1400, ge=1, le=1_000_000)
     """Scenes in the train split."""
     validation: int = Field(default=32, ge=1, le=100_000)
     test: int = Field(default=128, ge=1, le=100_000)

@@ -29,6 +29,11 @@ def open_dataset(
     return open_xbd(_folder(config, data_roots), damage_from=config.damage_from)
 
 
+def draw_of(config: SyntheticDataset | XbdDataset, seed: int) -> int:
+    """Returns the draw that a seed's run sees: synthetic scenes are redrawn, files are the same for every seed."""
+    return seed if isinstance(config, SyntheticDataset) else 0
+
+
 def dataset_fingerprint(config: SyntheticDataset | XbdDataset, *, data_roots: Mapping[str, Path]) -> str:
     """Returns 64 hex digits that change with the dataset's content: knobs and generator, or files."""
     if isinstance(config, SyntheticDataset):

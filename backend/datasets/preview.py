@@ -1,0 +1,107 @@
+"""The pairs an arm would draw, before anything runs."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.context import Context
+from backend.datasets.schemas import Histogram, PreviewPair, PreviewRequest, PreviewResponse, PreviewView
+from backend.datasets.service import get, reference_of
+from backend.errors import InvalidError
+from backend.urls import change_url, image_url
+from pairlab.experiment.expansion import DatasetReference
+from pairlab.experiment.pairing import Pairing, Places
+from pairlab.pairing.drawing import draw_pairs
+from pairlab.pairing.pair import Pair, Shot
+from pairlab.scenes.splits import assign_splits
+
+HISTOGRAM_BINS = 10
+
+
+def preview_pairs(context: Context, request: PreviewRequest) -> PreviewResponse:
+    """Returns the first pairs of the train split, and figures over all that would be drawn.
+
+    Raises:
+        PairingRefused: the data cannot meet the request.
+    """
+    dataset = reference_of(get(context, request.dataset))
+    opened = context.sources.open(dataset, draw=request.seed)
+    scenes = opened.source.scenes
+    if request.splits.test_events:
+        assigned = assign_splits(scenes, request.splits)
+    else:  # the dataset's own splits, of which a preview needs train alone
+        assigned = {scene.name: scene.split for scene in scenes}
+    train = {name for name, split in assigned.items() if split == "train"}
+    pairs = draw_pairs(
+        context.sources.index(dataset, chip_size=request.chip_size, draw=request.seed).of_scenes(train),
+        acquisitions=scenes[0].acquisitions,
+        pairing=_resolve_control(request.pairing, dataset),
+        places=_places(request),
+        seed=request.seed,
+    )
+    return PreviewResponse(
+        pairs=[
+            _read_pair(pair, opened.scene(pair.anchor.scene).event, dataset, request.seed)
+            for pair in pairs[: request.count]
+        ],
+        drawn=len(pairs),
+        asked_rate=request.pairing.noise.rate,
+        realised_rate=pairs.realised_rate,
+        unknown_pairs=int(pairs.unknown.sum()),
+        object_change_histogram=histogram_of(pairs.object_change),
+        chips=pairs.pool,
+        warnings=list(pairs.warnings),
+    )
+
+
+def histogram_of(shares: NDArray[np.float64]) -> Histogram:
+    """Returns counts in ten equal bins over [0, 1]."""
+    counts, edges = np.histogram(np.clip(shares, 0.0, 1.0), bins=HISTOGRAM_BINS, range=(0.0, 1.0))
+    return Histogram(edges=np.round(edges, 6).tolist(), counts=counts.tolist())
+
+
+def _resolve_control(pairing: Pairing, dataset: DatasetReference) -> Pairing:
+    """Returns the pairing with the control an experiment would take where none is named."""
+    synthetic = dataset.config.kind == "synthetic"
+    if pairing.noise.control == "rerender" and not synthetic:
+        raise InvalidError("pairing.noise.control: only synthetic scenes can be rendered again; take control 'masked'")
+    if pairing.noise.rate is None or pairing.noise.control is not None:
+        return pairing
+    noise = pairing.noise.model_copy(update={"control": "rerender" if synthetic else "masked"})
+    return pairing.model_copy(update={"noise": noise})
+
+
+def _places(request: PreviewRequest) -> Places:
+    """Returns the pool: the noisy places as soon as the arm sets a rate, as in every experiment."""
+    noise = request.pairing.noise
+    if noise.rate is None or request.places.noisy_only:
+        return request.places
+    return Places(noisy_only=True, extent=noise.extent, min_changed_pixels=noise.min_changed_pixels)
+
+
+def _read_pair(pair: Pair, event: str, dataset: DatasetReference, draw: int) -> PreviewPair:
+    place = {"y": pair.anchor.y, "x": pair.anchor.x, "chip": pair.size, "draw": draw}
+
+    def view(shot: Shot) -> PreviewView:
+        state = shot.state if shot.state != shot.acquisition else None
+        return PreviewView(
+            acquisition=shot.acquisition,
+            state=shot.state,
+            image_url=image_url(dataset, shot.scene, shot.acquisition, state=state, **place),
+        )
+
+    return PreviewPair(
+        scene=pair.anchor.scene,
+        event=event,
+        y=pair.anchor.y,
+        x=pair.anchor.x,
+        size=pair.size,
+        anchor=view(pair.anchor),
+        positive=view(pair.positive),
+        changed_pixels=pair.changed_pixels,
+        change_share=pair.change_share,
+        object_change_share=pair.object_change_share,
+        noisy=pair.noisy,
+        unknown=pair.unknown,
+        control=pair.control,
+        change_url=change_url(dataset, pair.anchor.scene, **place),
+    )

@@ -1,0 +1,150 @@
+"""What an experiment has found so far: the table, and in words what it allows to conclude."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backend.context import Context
+from backend.datasets.service import get as get_dataset
+from backend.experiments import repository
+from backend.experiments.schemas import ArmResult, ResultsRead, SeedScore
+from backend.experiments.service import find, status_of
+from backend.experiments.tables import ExperimentJobRow
+from backend.jobs.schemas import JobStatus
+from backend.jobs.tables import JobRow
+from pairlab.experiment.experiment import Experiment
+from pairlab.verdict import LEAST_SEEDS, mean, paired_difference, sample_deviation
+
+JobsByUse = Mapping[tuple[str, int], JobRow]
+
+
+def results_of(context: Context, experiment_id: str) -> ResultsRead:
+    """Returns the table of an experiment, arm × protocol, with every seed's score."""
+    with context.database.read() as session:
+        row = find(session, experiment_id)
+        jobs = {job.id: job for job in repository.jobs_of(session, row.id)}
+        uses = repository.uses_of(session, row.id)
+        status = status_of(row, repository.tallies(session, [row.id])[row.id])
+    dataset = get_dataset(context, row.dataset)
+    experiment = Experiment.model_validate(row.spec)
+    segment, pretrain = (_by_use(uses, jobs, kind) for kind in ("segment", "pretrain"))
+    scores = {
+        (arm, protocol.name): _scores(experiment, arm, protocol.name, segment)
+        for arm in experiment.arms
+        for protocol in experiment.protocols
+    }
+    rows = [
+        _row(experiment, arm, protocol, seeds, scores[experiment.reference, protocol], segment, pretrain)
+        for (arm, protocol), seeds in scores.items()
+    ]
+    return ResultsRead(
+        id=row.id,
+        name=row.name,
+        status=status,
+        classes=list(dataset.summary["label_schemes"][experiment.labels.scheme]),
+        primary_protocol=experiment.protocols[-1].name,
+        reference=experiment.reference,
+        margin=experiment.margin,
+        rows=rows,
+        notes=_notes(experiment, rows, segment, synthetic=dataset.config["kind"] == "synthetic"),
+    )
+
+
+def _by_use(uses: Sequence[ExperimentJobRow], jobs: Mapping[str, JobRow], kind: str) -> JobsByUse:
+    return {(use.arm, use.seed): jobs[use.job_id] for use in uses if jobs[use.job_id].kind == kind}
+
+
+def _scores(experiment: Experiment, arm: str, protocol: str, segment: JobsByUse) -> list[SeedScore]:
+    found = []
+    for seed in experiment.seeds:
+        job = segment.get((arm, seed))
+        protocols: Mapping[str, Any] = {} if job is None else job.results.get("protocols", {})
+        if job is not None and protocol in protocols:
+            test = protocols[protocol]["test"]
+            found.append(SeedScore(seed=seed, job=job.id, miou=test["miou"], iou=test["iou"]))
+    return found
+
+
+def _row(
+    experiment: Experiment,
+    arm: str,
+    protocol: str,
+    seeds: list[SeedScore],
+    reference: list[SeedScore],
+    segment: JobsByUse,
+    pretrain: JobsByUse,
+) -> ArmResult:
+    mious = [score.miou for score in seeds]
+    is_reference = arm == experiment.reference
+    difference = None if is_reference else paired_difference(_by_seed(seeds), _by_seed(reference))
+    noise = [
+        job.facts["realised_noise"]
+        for (name, _), job in pretrain.items()
+        if name == arm and "realised_noise" in job.facts
+    ]
+    scored = {score.seed for score in seeds}
+    missing = [seed for seed in experiment.seeds if seed not in scored]
+    return ArmResult(
+        arm=arm,
+        protocol=protocol,
+        baseline=experiment.arms[arm].baseline is not None,
+        reference=is_reference,
+        seeds=seeds,
+        missing={
+            seed: JobStatus(segment[arm, seed].status) if (arm, seed) in segment else JobStatus.CANCELLED
+            for seed in missing
+        },
+        mean_miou=mean(mious) if mious else None,
+        std_miou=sample_deviation(mious),
+        mean_iou=_mean_iou(seeds),
+        difference=None if difference is None else difference.mean,
+        difference_seeds=0 if difference is None else len(difference.seeds),
+        realised_noise=mean(noise) if noise else None,
+    )
+
+
+def _by_seed(scores: list[SeedScore]) -> dict[int, float]:
+    return {score.seed: score.miou for score in scores}
+
+
+def _mean_iou(seeds: list[SeedScore]) -> dict[str, float | None]:
+    """Returns each class's mean over the seeds where it occurs."""
+    columns: dict[str, list[float]] = {}
+    for score in seeds:
+        for label, value in score.iou.items():
+            columns.setdefault(label, []).extend([] if value is None else [value])
+    return {label: mean(values) if values else None for label, values in columns.items()}
+
+
+def _notes(experiment: Experiment, rows: list[ArmResult], segment: JobsByUse, *, synthetic: bool) -> list[str]:
+    notes = []
+    planned = ", ".join(map(str, experiment.looks))
+    compared = [row.difference_seeds for row in rows if not row.reference and not row.baseline]
+    seeds = min(compared, default=min((len(row.seeds) for row in rows), default=0))
+    if seeds < LEAST_SEEDS:
+        notes.append(
+            f"{seeds} seed{'s' * (seeds != 1)}: no verdict below {LEAST_SEEDS} seeds (looks planned: {planned}); "
+            "differences are what was seen, not what would be seen again"
+        )
+    else:
+        notes.append(
+            f"{seeds} seeds (looks planned: {planned}): differences are means over seeds, without an interval yet"
+        )
+    notes.append(
+        f"differences are paired by seed, in mIoU points, from {experiment.reference!r}; margin ±{experiment.margin:g}"
+    )
+    if synthetic:
+        notes.append("every seed redraws train and test scenes, so that seeds are independent")
+    else:
+        notes.append("the tiles are fixed: what is found holds for these test scenes")
+        notes.append("clean means no labelled change: burnt ground and flood water carry no label")
+    baselines = [name for name, arm in experiment.arms.items() if arm.baseline is not None]
+    if baselines:
+        notes.append(
+            f"{', '.join(map(repr, baselines))}: a baseline shows what pretraining is worth and gets no verdict"
+        )
+    failed = sum(job.status == JobStatus.FAILED for job in segment.values())
+    if failed:
+        notes.append(
+            f"{failed} of {len(segment)} scores are missing because their job failed: the jobs say why, retry them"
+        )
+    return notes

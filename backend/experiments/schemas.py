@@ -1,0 +1,146 @@
+"""What the API says about experiments and their results."""
+
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from backend.jobs.schemas import JobRead, JobStatus
+from pairlab.experiment.experiment import MAX_YAML_CHARACTERS, Experiment
+
+ExperimentStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+
+
+class ExperimentSubmit(BaseModel):
+    """An experiment as YAML text (comments are kept) or as the model itself: exactly one of both."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "experiment": {
+                        "name": "Temporal pairs against same image",
+                        "dataset": "quickstart",
+                        "arms": {
+                            "same image": {"pairing": {"policy": "same_image"}},
+                            "temporal": {"pairing": {"policy": "temporal"}},
+                        },
+                        "reference": "same image",
+                        "seeds": [0, 1],
+                    }
+                }
+            ]
+        },
+    )
+
+    yaml: str | None = Field(default=None, max_length=MAX_YAML_CHARACTERS)
+    experiment: Experiment | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.yaml is None) == (self.experiment is None):
+            raise ValueError("give the experiment either as `yaml` text or as `experiment`, and not as both")
+        return self
+
+
+class ExampleRead(BaseModel):
+    """An experiment file that comes with PairLab."""
+
+    name: str
+    yaml: str
+
+
+class PlanRead(BaseModel):
+    """What an experiment would run."""
+
+    experiment: Experiment
+    yaml: str
+    content_hash: str
+    jobs: int
+    pretrain_jobs: int
+    segment_jobs: int
+    already_done: int
+    """Jobs whose result exists and is taken over."""
+    shared_pretrainings: int
+    """Pretrainings saved because arms or earlier experiments share them."""
+    estimated_seconds: float | None
+    """From speeds measured on this installation; null before the first job of its kind has run."""
+    estimate_basis: str
+    """In words, where the estimate comes from or why there is none."""
+    realised_noise: dict[str, float | None]
+    """Per arm, the share of noisy pairs it would draw (first seed); null for baselines."""
+    warnings: list[str]
+
+
+class ExperimentRead(BaseModel):
+    """One experiment of a list."""
+
+    id: str
+    name: str
+    dataset: str
+    status: ExperimentStatus
+    """failed: at least one job failed and none is left to run."""
+    content_hash: str
+    arms: list[str]
+    seeds: list[int]
+    jobs: dict[JobStatus, int]
+    """Jobs per state."""
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class ExperimentDetail(ExperimentRead):
+    """One experiment with its file and its jobs."""
+
+    experiment: Experiment
+    yaml: str
+    job_list: list[JobRead]
+
+
+class SeedScore(BaseModel):
+    """Test score of one arm, protocol and seed."""
+
+    seed: int
+    job: str
+    miou: float
+    """In [0, 1]."""
+    iou: dict[str, float | None]
+    """Per class; null where the class is absent from label and prediction."""
+
+
+class ArmResult(BaseModel):
+    """One row of the table: arm × protocol."""
+
+    arm: str
+    protocol: str
+    baseline: bool
+    reference: bool
+    seeds: list[SeedScore]
+    missing: dict[int, JobStatus]
+    """Seeds without a score yet, with the state of their segment job."""
+    mean_miou: float | None
+    std_miou: float | None
+    """Sample standard deviation over seeds; null below two."""
+    mean_iou: dict[str, float | None]
+    difference: float | None
+    """Mean paired difference to the reference arm over the seeds both have, mIoU points (−100 to 100)."""
+    difference_seeds: int
+    realised_noise: float | None
+    """Share of noisy pairs, mean over seeds."""
+
+
+class ResultsRead(BaseModel):
+    """All an experiment has found so far."""
+
+    id: str
+    name: str
+    status: ExperimentStatus
+    classes: list[str]
+    primary_protocol: str
+    reference: str
+    margin: float
+    rows: list[ArmResult]
+    """In the order of the arms, then of the protocols."""
+    notes: list[str]
+    """What may be concluded and what not, one sentence each (too few seeds, transductive, …)."""

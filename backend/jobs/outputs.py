@@ -1,0 +1,83 @@
+"""All SQL about the files a run writes and starts from, as workers see them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from backend.artifacts.tables import ArtifactRow
+from backend.jobs.leases import Claim, hold
+
+SAME_PREDICTION = ("scene", "protocol", "acquisition")
+
+
+def record_file(
+    session: Session,
+    claimed: Claim,
+    *,
+    kind: str,
+    step: int,
+    path: str,
+    size: int,
+    sha256: str,
+    details: Mapping[str, Any],
+) -> ArtifactRow | None:
+    """Returns the file's row: from now on it counts. None for a prediction that an earlier attempt made too.
+
+    Args:
+        session: a writing one.
+        claimed: the job that wrote it.
+        kind: checkpoint, weights, prediction or results.
+        step: after which it was written.
+        path: below the artifacts folder.
+        size: in bytes.
+        sha256: of its content.
+        details: what it is.
+
+    Raises:
+        StaleFenceError: the job is no longer this worker's.
+    """
+    hold(session, claimed)
+    if kind == "prediction" and _predicted(session, claimed.job_id, step, details):
+        return None
+    row = ArtifactRow(
+        id=uuid4().hex,
+        job_id=claimed.job_id,
+        attempt=claimed.attempt,
+        kind=kind,
+        step=step,
+        path=path,
+        bytes=size,
+        sha256=sha256,
+        details=dict(details),
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def newest_files(session: Session, job_id: str, kind: str, *, limit: int) -> Sequence[ArtifactRow]:
+    """Returns a job's files of a kind, the furthest first."""
+    query = (
+        select(ArtifactRow)
+        .where(ArtifactRow.job_id == job_id, ArtifactRow.kind == kind)
+        .order_by(ArtifactRow.step.desc(), ArtifactRow.attempt.desc(), ArtifactRow.created_at.desc())
+        .limit(limit)
+    )
+    return session.scalars(query).all()
+
+
+def attempt_folder(artifacts: Path, claimed: Claim) -> Path:
+    """Returns where an attempt writes its files; no other attempt ever writes there."""
+    return artifacts / claimed.job_id / str(claimed.attempt)
+
+
+def _predicted(session: Session, job_id: str, step: int, details: Mapping[str, Any]) -> bool:
+    query = select(ArtifactRow.details).where(
+        ArtifactRow.job_id == job_id, ArtifactRow.kind == "prediction", ArtifactRow.step == step
+    )
+    identity = [details.get(key) for key in SAME_PREDICTION]
+    return any([told.get(key) for key in SAME_PREDICTION] == identity for told in session.scalars(query))
