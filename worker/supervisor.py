@@ -1,0 +1,302 @@
+"""Watches over one run: writes down what it tells, keeps its lease, and turns its end into a state of the job."""
+
+import json
+import logging
+import os
+import selectors
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from backend.database import Database, now
+from backend.jobs import events, leases, outputs
+from backend.jobs.events import Line, Point
+from backend.jobs.leases import Claim, StaleFenceError
+from backend.jobs.schemas import JobStatus
+from backend.jobs.tables import JobRow
+from backend.settings import Settings
+from worker.fork_server import ForkedRun, ForkServer
+from worker.protocol import EXIT_DONE, EXIT_REFUSED, Description, FileReference
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.25
+LOOK_SECONDS = 1.0
+"""Between two looks for a wish of the user."""
+MAX_LINE_CHARACTERS = 4000
+MAX_LINES = 10_000
+"""Of one attempt; more would fill the database and no eye."""
+READ_BYTES = 1 << 16
+CHECKPOINTS_TO_TRY = 3
+Ending = Callable[[Session], JobRow]
+_STREAMS = ("events", "stdout", "stderr")
+
+
+@dataclass
+class _Told:
+    """What a run has told and the database does not have yet."""
+
+    points: list[Point] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    columns: dict[str, Any] = field(default_factory=dict)
+    """Of the job's row: step, total_steps, seconds_left, facts."""
+    files: list[dict[str, Any]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.points or self.lines or self.columns or self.files)
+
+
+class Supervisor:
+    """Runs one claimed job to its end, to a wish of the user, or until the worker stops."""
+
+    def __init__(
+        self,
+        claimed: Claim,
+        *,
+        database: Database,
+        settings: Settings,
+        fork_server: ForkServer,
+        threads: int,
+        stopping: threading.Event,
+    ) -> None:
+        self._claimed, self._database, self._settings = claimed, database, settings
+        self._fork_server, self._threads, self._stopping = fork_server, threads, stopping
+        self._told = _Told()
+        self._rest = dict.fromkeys(_STREAMS, b"")
+        self._lines = 0
+        self._ended: dict[str, Any] = {}
+        self._lease_ends = time.monotonic() + settings.lease_seconds
+        self._looked = self._renewed = time.monotonic()
+        self._kill_at: float | None = None
+
+    def run(self) -> JobStatus | None:
+        """Returns the job's state after the run; None where the job was taken away from this worker."""
+        run: ForkedRun | None = None
+        try:
+            run = self._fork_server.launch(self._describe())
+            self._watch(run)
+            return self._conclude(self._ending(run))
+        except StaleFenceError as error:
+            logger.warning("%s; its run is killed", error)
+            return None
+        except Exception as error:
+            logger.exception("job %s: its supervisor failed", self._claimed.job_id)
+            self._told = _Told()
+            return self._conclude(self._losing(f"its supervisor failed with {type(error).__name__}: {error}"))
+        finally:
+            if run is not None:
+                _kill(run)
+
+    def _describe(self) -> Description:
+        claimed, artifacts = self._claimed, self._settings.artifacts
+        folder = outputs.attempt_folder(artifacts, claimed)
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._database.read() as session:
+            checkpoints = outputs.newest_files(session, claimed.job_id, "checkpoint", limit=CHECKPOINTS_TO_TRY)
+            weights = (
+                []
+                if claimed.depends_on is None
+                else outputs.newest_files(session, claimed.depends_on, "weights", limit=1)
+            )
+        return Description(
+            config=claimed.config,
+            folder=str(folder),
+            index_folder=str(self._settings.home / "index"),
+            data_roots={name: str(root) for name, root in self._settings.data_roots.items()},
+            checkpoints=[FileReference(path=str(artifacts / row.path), sha256=row.sha256) for row in checkpoints],
+            weights=next((FileReference(path=str(artifacts / row.path), sha256=row.sha256) for row in weights), None),
+            threads=self._threads,
+        )
+
+    def _watch(self, run: ForkedRun) -> None:
+        """Takes in what the run tells until it has ended and its pipes are empty."""
+        with selectors.DefaultSelector() as selector:
+            for name in _STREAMS:
+                selector.register(getattr(run, name), selectors.EVENT_READ, name)
+            selector.register(run.news, selectors.EVENT_READ, "news")
+            while selector.get_map():
+                for key, _ in selector.select(TICK_SECONDS):
+                    if not (_read_news(run) if key.data == "news" else self._read(key.fd, key.data)):
+                        selector.unregister(key.fileobj)
+                self._flush()
+                self._keep_lease()
+                self._heed_wishes(run)
+
+    def _read(self, descriptor: int, stream: str) -> bool:
+        """Returns whether the pipe is still open."""
+        try:
+            content = os.read(descriptor, READ_BYTES)
+        except BlockingIOError:
+            return True
+        *lines, self._rest[stream] = (self._rest[stream] + content).split(b"\n")
+        if stream == "events":
+            for line in lines:
+                self._take_event(json.loads(line))
+            return bool(content)
+        if self._rest[stream] and (not content or len(self._rest[stream]) > READ_BYTES):
+            lines.append(self._rest[stream])
+            self._rest[stream] = b""
+        for line in lines:
+            self._take_line(stream, line.decode(errors="replace"))
+        return bool(content)
+
+    def _take_line(self, stream: str, text: str) -> None:
+        text = text.rstrip("\r").rpartition("\r")[2].replace("\0", "")[:MAX_LINE_CHARACTERS]
+        self._lines += 1
+        if self._lines <= MAX_LINES:
+            self._told.lines.append(Line(stream, text, now()))
+        elif self._lines == MAX_LINES + 1:
+            self._told.lines.append(Line("pairlab", f"only the first {MAX_LINES:,} lines are kept", now()))
+
+    def _take_event(self, event: dict[str, Any]) -> None:
+        told = self._told
+        match event["event"]:
+            case "started":
+                told.columns |= {key: event[key] for key in ("step", "total_steps", "facts")}
+                if event["step"]:
+                    self._take_line("pairlab", f"attempt {self._claimed.attempt} goes on from step {event['step']:,}")
+            case "metrics":
+                told.columns["step"] = event["step"]
+                if event["seconds_left"] is not None:
+                    told.columns["seconds_left"] = event["seconds_left"]
+                told.points += [Point(event["step"], key, value) for key, value in event["values"].items()]
+            case "saved":
+                told.files.append(event)
+            case "log":
+                self._take_line("pairlab", event["text"])
+            case "finished":
+                told.columns["step"] = event["step"]
+                self._ended = event
+            case _:
+                self._ended = event
+
+    def _flush(self) -> None:
+        """Writes down what was told; where the database does not answer, it is told again later."""
+        if not self._told:
+            return
+        try:
+            with self._database.write() as session:
+                self._write_told(session)
+        except SQLAlchemyError:
+            logger.exception("job %s: the database does not take what the run tells", self._claimed.job_id)
+            return
+        self._told = _Told()
+
+    def _write_told(self, session: Session) -> None:
+        told, claimed = self._told, self._claimed
+        leases.hold(session, claimed, **told.columns)
+        events.record(session, claimed, points=told.points, lines=told.lines)
+        for saved in told.files:
+            path = Path(saved["path"])
+            outputs.record_file(
+                session,
+                claimed,
+                kind=saved["kind"],
+                step=saved["step"],
+                path=str(path.relative_to(self._settings.artifacts)),
+                size=path.stat().st_size,
+                sha256=saved["sha256"],
+                details=saved["details"],
+            )
+
+    def _keep_lease(self) -> None:
+        """Renews the lease at a quarter of its time; raises StaleFenceError once it has surely ended."""
+        began, seconds = time.monotonic(), self._settings.lease_seconds
+        if began - self._renewed < seconds / 4:
+            return
+        self._renewed = began
+        try:
+            with self._database.write() as session:
+                leases.renew(session, self._claimed, lease_seconds=seconds)
+            self._lease_ends = began + seconds
+        except SQLAlchemyError as error:
+            logger.exception("job %s: the lease could not be renewed", self._claimed.job_id)
+            if time.monotonic() > self._lease_ends:
+                raise StaleFenceError(self._claimed) from error
+
+    def _heed_wishes(self, run: ForkedRun) -> None:
+        """Asks the run to stop where user or worker want it, and kills it where it does not heed that in time."""
+        moment = time.monotonic()
+        if self._kill_at is not None:
+            if moment > self._kill_at:
+                run.send(signal.SIGKILL)
+            return
+        wanted = self._stopping.is_set()
+        if not wanted and moment - self._looked >= LOOK_SECONDS:
+            self._looked = moment
+            try:
+                with self._database.read() as session:
+                    wanted = leases.wish_of(session, self._claimed) is not None
+            except SQLAlchemyError:
+                logger.exception("job %s: the database cannot be asked for wishes", self._claimed.job_id)
+        if wanted:
+            run.send(signal.SIGTERM)
+            self._kill_at = moment + self._settings.cancel_grace_seconds
+
+    def _conclude(self, ending: Ending) -> JobStatus | None:
+        """Returns the state that the run's end makes; tries for as long as the lease lasts."""
+        while True:
+            try:
+                with self._database.write() as session:
+                    if self._told:
+                        self._write_told(session)
+                    return JobStatus(ending(session).status)
+            except StaleFenceError:
+                return None
+            except SQLAlchemyError:
+                logger.exception("job %s: its end could not be written down", self._claimed.job_id)
+                if time.monotonic() > self._lease_ends:
+                    return None
+                time.sleep(LOOK_SECONDS)
+
+    def _ending(self, run: ForkedRun) -> Ending:
+        claimed, ended = self._claimed, self._ended
+        if run.status == EXIT_DONE and ended.get("event") == "finished" and not ended["stopped"]:
+            return lambda session: leases.finish(session, claimed, "succeeded", results=ended["results"])
+        if run.status == EXIT_REFUSED and ended.get("event") == "refused":
+            return lambda session: leases.finish(session, claimed, "failed", error=ended["sentence"])
+        if self._kill_at is not None or ended.get("stopped"):
+            return lambda session: leases.give_back(session, claimed)
+        return self._losing(_reason(run, ended))
+
+    def _losing(self, reason: str) -> Ending:
+        claimed, limit = self._claimed, self._settings.max_attempts_without_checkpoint
+        logger.warning("job %s, attempt %s died: %s", claimed.job_id, claimed.attempt, reason)
+        line = Line("pairlab", f"attempt {claimed.attempt} died: {reason}", now())
+
+        def lose(session: Session) -> JobRow:
+            events.record(session, claimed, lines=[line])
+            return leases.lose(session, claimed, reason=reason, max_failures=limit)
+
+        return lose
+
+
+def _read_news(run: ForkedRun) -> bool:
+    return run.read_news() and run.status is None
+
+
+def _reason(run: ForkedRun, ended: dict[str, Any]) -> str:
+    if ended.get("event") == "crashed":
+        return f"it crashed with {ended['error']}"
+    if run.status is None:
+        return "its process could not be started or was lost; the worker's own log says why"
+    if run.status < 0:
+        name = signal.Signals(-run.status).name
+        hint = " (too little memory is the usual cause)" if name == "SIGKILL" else ""
+        return f"it was killed by {name}{hint}"
+    return f"its process ended with status {run.status}"
+
+
+def _kill(run: ForkedRun) -> None:
+    """Makes sure that nothing of a run is left, and closes what leads to it."""
+    run.send(signal.SIGKILL)
+    while run.status is None and run.read_news():
+        pass
+    run.close()
