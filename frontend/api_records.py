@@ -1,0 +1,329 @@
+"""The shapes of what the API answers, as the screens and the command line read them."""
+
+from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
+
+Item = TypeVar("Item")
+
+JobStatus = Literal["blocked", "queued", "running", "paused", "lost", "succeeded", "failed", "cancelled"]
+ExperimentStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+FINAL_STATUSES = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class Page(TypedDict, Generic[Item]):
+    """One page of a list; `next_cursor` is null on the last."""
+
+    items: list[Item]
+    next_cursor: str | None
+    total: int
+
+
+class DataRoot(TypedDict):
+    """A folder given at start under a name, and the folders below it that look like a dataset."""
+
+    name: str
+    folders: list[str]
+
+
+class Dataset(TypedDict):
+    """A registered dataset."""
+
+    name: str
+    config: dict[str, Any]
+    fingerprint: str
+    scenes: int
+    splits: dict[str, int]
+    events: dict[str, int]
+    acquisitions: list[str]
+    label_schemes: dict[str, list[str]]
+    warnings: list[str]
+    created_at: str
+
+
+class Scene(TypedDict):
+    """One scene of a list."""
+
+    name: str
+    split: str
+    event: str
+    acquisitions: list[str]
+    height: int
+    width: int
+    change_share: float
+    object_change_share: float
+    changed_pixels: int
+    unknown: bool
+    no_data_share: float
+
+
+class SceneDetail(Scene):
+    """One scene with all that is known of it."""
+
+    metadata: dict[str, dict[str, Any]]
+    class_pixels: dict[str, dict[str, int]]
+    previous: str | None
+    next: str | None
+
+
+class PreviewView(TypedDict):
+    """One side of a pair."""
+
+    acquisition: str
+    state: str
+    image_url: str
+
+
+class PreviewPair(TypedDict):
+    """One drawn pair."""
+
+    scene: str
+    event: str
+    y: int
+    x: int
+    size: int
+    anchor: PreviewView
+    positive: PreviewView
+    changed_pixels: int
+    change_share: float
+    object_change_share: float
+    noisy: bool
+    unknown: bool
+    control: Literal["rerender", "masked"] | None
+    change_url: str
+
+
+class Histogram(TypedDict):
+    """Counts between edges."""
+
+    edges: list[float]
+    counts: list[int]
+
+
+class Preview(TypedDict):
+    """The pairs an arm would draw."""
+
+    pairs: list[PreviewPair]
+    drawn: int
+    asked_rate: float | None
+    realised_rate: float
+    unknown_pairs: int
+    object_change_histogram: Histogram
+    chips: dict[str, int]
+    warnings: list[str]
+
+
+class Example(TypedDict):
+    """A shipped experiment file."""
+
+    name: str
+    yaml: str
+
+
+class Plan(TypedDict):
+    """What an experiment would run."""
+
+    experiment: dict[str, Any]
+    yaml: str
+    content_hash: str
+    jobs: int
+    pretrain_jobs: int
+    segment_jobs: int
+    already_done: int
+    shared_pretrainings: int
+    estimated_seconds: float | None
+    estimate_basis: str
+    realised_noise: dict[str, float | None]
+    warnings: list[str]
+
+
+class JobUse(TypedDict):
+    """Who needs a job."""
+
+    experiment: str
+    experiment_name: str
+    arm: str
+    seed: int
+
+
+class Job(TypedDict):
+    """One job of a list."""
+
+    id: str
+    key: str
+    kind: Literal["pretrain", "segment"]
+    status: JobStatus
+    requested: Literal["cancel", "pause"] | None
+    uses: list[JobUse]
+    dataset: str
+    seed: int
+    depends_on: str | None
+    attempt: int
+    step: int
+    total_steps: int | None
+    seconds_left: float | None
+    worker: str | None
+    error: str | None
+    latest: dict[str, float]
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+class JobDetail(Job):
+    """One job with its resolved configuration, facts of the run and results."""
+
+    config: dict[str, Any]
+    facts: dict[str, Any]
+    results: dict[str, Any]
+    last_seq: int
+
+
+class Experiment(TypedDict):
+    """One experiment of a list."""
+
+    id: str
+    name: str
+    dataset: str
+    status: ExperimentStatus
+    content_hash: str
+    arms: list[str]
+    seeds: list[int]
+    jobs: dict[str, int]
+    created_at: str
+    finished_at: str | None
+
+
+class ExperimentDetail(Experiment):
+    """One experiment with its file and its jobs."""
+
+    experiment: dict[str, Any]
+    yaml: str
+    job_list: list[Job]
+
+
+class SeedScore(TypedDict):
+    """Test score of one arm, protocol and seed; `miou` in [0, 1]."""
+
+    seed: int
+    job: str
+    miou: float
+    iou: dict[str, float | None]
+
+
+class ArmResult(TypedDict):
+    """One row of the table: arm × protocol."""
+
+    arm: str
+    protocol: str
+    baseline: bool
+    reference: bool
+    seeds: list[SeedScore]
+    missing: dict[str, JobStatus]
+    mean_miou: float | None
+    std_miou: float | None
+    mean_iou: dict[str, float | None]
+    difference: float | None
+    difference_seeds: int
+    realised_noise: float | None
+
+
+class Results(TypedDict):
+    """All an experiment has found so far."""
+
+    id: str
+    name: str
+    status: ExperimentStatus
+    classes: list[str]
+    primary_protocol: str
+    reference: str
+    margin: float
+    rows: list[ArmResult]
+    notes: list[str]
+
+
+class MetricPoint(TypedDict):
+    """One metric at one step."""
+
+    seq: int
+    step: int
+    key: str
+    value: float
+
+
+class Metrics(TypedDict):
+    """Metric points after a sequence number."""
+
+    points: list[MetricPoint]
+    last_seq: int
+
+
+class LogLine(TypedDict):
+    """One line a run printed."""
+
+    seq: int
+    time: str
+    stream: Literal["stdout", "stderr", "pairlab"]
+    text: str
+
+
+class Logs(TypedDict):
+    """Log lines after a sequence number."""
+
+    lines: list[LogLine]
+    last_seq: int
+
+
+class Prediction(TypedDict):
+    """One predicted mask of a segment job."""
+
+    artifact: str
+    scene: str
+    split: str
+    protocol: str
+    acquisition: str
+    step: int
+    final: bool
+    url: str
+    image_urls: dict[str, str]
+    label_url: str
+    classes: list[str]
+    iou: dict[str, float | None]
+
+
+class Artifact(TypedDict):
+    """One file a job wrote."""
+
+    id: str
+    job: str
+    kind: Literal["checkpoint", "weights", "prediction", "results"]
+    step: int
+    name: str
+    bytes: int
+    sha256: str
+    details: dict[str, Any]
+    created_at: str
+    url: str
+
+
+class Worker(TypedDict):
+    """One worker that is connected."""
+
+    name: str
+    hardware: str
+    busy: int | bool
+
+
+class System(TypedDict):
+    """The installation: version, workers and queues."""
+
+    version: str
+    workers: list[Worker]
+    queue: dict[str, int]
+    disk: NotRequired[dict[str, Any]]
+
+
+class StreamEvent(TypedDict):
+    """One event of a job's stream; `event` is metric, log, state or end."""
+
+    seq: int
+    event: str
+    data: dict[str, Any]

@@ -1,0 +1,156 @@
+"""Chart specifications in Vega-Lite: they take rows as they are and only place them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from frontend.palette import LINE_COLOUR
+
+Spec = dict[str, Any]
+GRID = {"gridOpacity": 0.5, "domainOpacity": 0.5, "tickOpacity": 0.5}
+
+
+def lines(
+    *,
+    title: str,
+    colours: Mapping[str, str] | None = None,
+    domain: tuple[float, float] | None = None,
+    logarithmic: bool = False,
+    height: int = 240,
+) -> Spec:
+    """Returns a chart of values over steps; rows have `step`, `value` and, with `colours`, `series`."""
+    scale: Spec = {"zero": False, "type": "log"} if logarithmic else {"zero": False}
+    if domain is not None:
+        scale["domain"] = list(domain)
+    encoding: Spec = {
+        "x": {
+            "field": "step",
+            "type": "quantitative",
+            "title": "step",
+            "axis": {**GRID, "grid": False, "tickCount": 6, "tickMinStep": 1},
+        },
+        "y": {
+            "field": "value",
+            "type": "quantitative",
+            "title": None,
+            "scale": scale,
+            "axis": {**GRID, "tickCount": 5},
+        },
+        "tooltip": [
+            {"field": "step", "type": "quantitative", "title": "step"},
+            {"field": "value", "type": "quantitative", "format": ".4~g", "title": title},
+        ],
+    }
+    mark: Spec = {"type": "line", "strokeWidth": 1.8, "interpolate": "linear", "point": {"size": 14, "filled": True}}
+    if colours is None:
+        mark["color"] = LINE_COLOUR
+        mark["point"]["color"] = LINE_COLOUR
+    else:
+        encoding["color"] = {
+            "field": "series",
+            "type": "nominal",
+            "scale": {"domain": list(colours), "range": list(colours.values())},
+            "legend": {"orient": "top", "title": None, "labelLimit": 260},
+        }
+        encoding["tooltip"].insert(0, {"field": "series", "type": "nominal", "title": "curve"})
+    heading = {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": 600, "offset": 8}
+    return {"title": heading, "mark": mark, "encoding": encoding, "height": height, "width": "container"}
+
+
+def seed_dots(
+    *, arms: Sequence[str], colours: Mapping[str, str], domain: tuple[float, float], band: tuple[float, float] | None
+) -> Spec:
+    """Returns a chart with a dot per seed and a bar at the mean, arms below each other.
+
+    Rows have `arm`, `miou` (points), `kind` (seed or mean) and `seed`.
+
+    Args:
+        arms: from top to bottom.
+        colours: of each arm.
+        domain: of the mIoU axis, points.
+        band: the reference's mean ± margin, points.
+    """
+    x: Spec = {
+        "field": "miou",
+        "type": "quantitative",
+        "title": "test mIoU, points",
+        "scale": {"domain": list(domain), "zero": False, "nice": False},
+        "axis": {**GRID, "tickCount": 6},
+    }
+    y: Spec = {
+        "field": "arm",
+        "type": "nominal",
+        "sort": list(arms),
+        "title": None,
+        "scale": {"domain": list(arms)},
+        "axis": {"labelLimit": 190, "domain": False, "ticks": False, "labelPadding": 8},
+    }
+    colour = {
+        "field": "arm",
+        "type": "nominal",
+        "scale": {"domain": list(arms), "range": [colours[arm] for arm in arms]},
+        "legend": None,
+    }
+    tooltip = [
+        {"field": "arm", "type": "nominal", "title": "arm"},
+        {"field": "kind", "type": "nominal", "title": "shows"},
+        {"field": "seed", "type": "nominal", "title": "seed"},
+        {"field": "miou", "type": "quantitative", "format": ".1f", "title": "mIoU, points"},
+    ]
+    encoding = {"x": x, "y": y, "color": colour, "tooltip": tooltip}
+    layers: list[Spec] = [
+        {
+            "transform": [{"filter": "datum.kind == 'mean'"}],
+            "mark": {"type": "tick", "thickness": 3, "size": 24, "opacity": 0.95},
+            "encoding": encoding,
+        },
+        {
+            "transform": [{"filter": "datum.kind == 'seed'"}],
+            "mark": {
+                "type": "point",
+                "filled": True,
+                "size": 75,
+                "opacity": 0.75,
+                "stroke": "white",
+                "strokeWidth": 0.6,
+            },
+            "encoding": encoding,
+        },
+    ]
+    if band is not None:
+        layers.insert(
+            0,
+            {
+                "data": {"values": [{"low": band[0], "high": band[1]}]},
+                "mark": {"type": "rect", "opacity": 0.13, "color": "#7A8C90"},
+                "encoding": {
+                    "x": {"field": "low", "type": "quantitative", "scale": {"domain": list(domain)}},
+                    "x2": {"field": "high"},
+                },
+            },
+        )
+    return {"layer": layers, "height": 46 * len(arms) + 40, "width": "container"}
+
+
+def histogram(*, x_title: str, height: int = 150) -> Spec:
+    """Returns a chart of bars; rows have `low`, `high` and `pairs`."""
+    return {
+        "mark": {"type": "bar", "color": LINE_COLOUR, "binSpacing": 1},
+        "encoding": {
+            "x": {
+                "field": "low",
+                "type": "quantitative",
+                "bin": {"binned": True},
+                "title": x_title,
+                "axis": {**GRID, "grid": False, "format": "~%", "tickCount": 5},
+            },
+            "x2": {"field": "high"},
+            "y": {"field": "pairs", "type": "quantitative", "title": "pairs", "axis": {**GRID, "tickCount": 3}},
+            "tooltip": [
+                {"field": "low", "type": "quantitative", "format": ".0%", "title": "from"},
+                {"field": "high", "type": "quantitative", "format": ".0%", "title": "to"},
+                {"field": "pairs", "type": "quantitative", "title": "pairs"},
+            ],
+        },
+        "height": height,
+        "width": "container",
+    }

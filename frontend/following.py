@@ -1,0 +1,69 @@
+"""Submits an experiment and follows it in the terminal to its table."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from frontend.api_client import ApiClient
+from frontend.api_records import Experiment, Job, Results
+from frontend.printed_tables import SHORT_ID, result_table
+from frontend.progress import watch_experiment
+from frontend.wording import KIND_WORDS, plural
+
+
+class Failure(Exception):
+    """What went wrong, in sentences for the user."""
+
+
+def submit(client: ApiClient, yaml: str, *, notes: Console) -> Experiment:
+    """Returns the experiment whose jobs are queued; says what is taken over, and what to keep in mind."""
+    plan = client.validate(yaml)
+    for warning in plan["warnings"]:
+        say(notes, f"Note: {warning}")
+    submitted = client.submit(yaml)
+    done = plan["already_done"]
+    taken = f", {done if done < plan['jobs'] else 'all'} of them taken over from earlier runs" if done else ""
+    say(notes, f"Submitted {submitted['name']!r}: {plural(plan['jobs'], 'job')}{taken}.")
+    return submitted
+
+
+def follow(client: ApiClient, experiment: str, *, notes: Console, address: str | None) -> tuple[Results, list[Job]]:
+    """Returns an experiment's results and jobs once it has ended.
+
+    Args:
+        client: of the API.
+        experiment: its id.
+        notes: where progress is shown.
+        address: of the UI, where it is known.
+    """
+    name = client.experiment(experiment)["name"]
+    headline = f"{name} ({experiment[:SHORT_ID]})"
+    if address is not None:
+        headline += f", live in the browser: {address}/jobs?experiment={experiment}"
+    found = watch_experiment(client, experiment, console=notes, headline=headline)
+    return client.results(experiment), found["job_list"]
+
+
+def show_results(results: Results, *, output: Console) -> None:
+    """Prints the table, and in words what may be concluded from it."""
+    output.print(result_table(results))
+    for note in results["notes"]:
+        say(output, note)
+
+
+def require_success(jobs: Sequence[Job]) -> None:
+    """Raises Failure that names each job that failed or was cancelled, and why."""
+    sentences = []
+    for job in jobs:
+        if job["status"] != "succeeded":
+            uses = "; ".join(dict.fromkeys(f"{use['arm']}, seed {use['seed']}" for use in job["uses"]))
+            failed = f"failed: {job['error'] or 'no reason is known'}"
+            end = failed if job["status"] == "failed" else "was cancelled."
+            sentences.append(f"Job {job['id'][:SHORT_ID]} ({KIND_WORDS[job['kind']]} of {uses}) {end}")
+    if sentences:
+        raise Failure("\n".join(sentences))
+
+
+def say(output: Console, text: str) -> None:
+    """Prints text as it is."""
+    output.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,149 @@
+"""What every screen shares: the client, errors as sentences, choices kept in the URL, empty states."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from frontend.api_client import ApiClient, ApiProblem, find_endpoint
+
+SCREENS = Path(__file__).parent / "screens"
+POLL_SECONDS = 2.0
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, on_release=ApiClient.close)
+def _client(url: str, token: str | None) -> ApiClient:
+    return ApiClient(url, token)
+
+
+def client() -> ApiClient:
+    """Returns the client of the API that runs now; it may have moved to another port since the last look."""
+    return _client(*find_endpoint())
+
+
+@contextmanager
+def problems_in_sentences(*, recover: bool = True) -> Iterator[None]:
+    """Shows an API problem where it happens instead of a traceback.
+
+    Args:
+        recover: watch for an API that did not answer, and run the page again when it does. Panels that poll anyway
+            set it to False.
+    """
+    try:
+        yield
+    except ApiProblem as problem:
+        if problem.unreachable and recover:
+            _show_unreachable(problem)
+        else:
+            show_problem(problem)
+
+
+def show_problem(problem: ApiProblem) -> None:
+    """Shows a problem's sentences."""
+    lines = problem.sentences
+    st.error(plain(lines[0]) if len(lines) == 1 else "\n".join(f"- {plain(line)}" for line in lines))
+
+
+def _show_unreachable(problem: ApiProblem) -> None:
+    with st.container(border=True, key="api-down"):
+        st.subheader("PairLab is not running", anchor=False)
+        st.markdown(plain(" ".join(problem.sentences)))
+        st.caption("This page goes on by itself as soon as the API answers.")
+        st.button("Try again", key="api-retry", type="primary")
+    _await_api()
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _await_api() -> None:
+    if client().answers():
+        st.rerun()
+
+
+def header(title: str, lead: str) -> None:
+    """Shows a screen's title and, in a sentence, what it is for."""
+    st.title(title, anchor=False)
+    st.caption(lead)
+
+
+def empty(title: str, text: str, *, page: str | None = None, label: str = "") -> None:
+    """Shows what is missing and what to do next; `page` names the screen to go to."""
+    with st.container(border=True, key=f"empty-{title.lower().replace(' ', '-')}"):
+        st.subheader(title, anchor=False)
+        st.markdown(text)
+        if page is not None:
+            st.page_link(screen(page), label=label, icon=":material/arrow_forward:", icon_position="right")
+
+
+def screen(name: str) -> str:
+    """Returns the address of a screen's file for links and page switches."""
+    return str(SCREENS / f"{name}.py")
+
+
+def choose(
+    label: str,
+    options: Sequence[str],
+    *,
+    parameter: str,
+    shown: Callable[[str], str] = str,
+    default: str | None = None,
+    drops: Sequence[str] = (),
+    help: str | None = None,
+) -> str:
+    """Returns the option that the URL names, after the user's choice; the URL follows the choice.
+
+    Args:
+        label: of the box.
+        options: ids, at least one.
+        parameter: of the URL.
+        shown: text of an id; ids, not texts, stand in the URL.
+        default: taken where the URL names nothing (the first option without it).
+        drops: parameters of the URL that belong to the earlier choice and go with it.
+        help: what is to be chosen.
+    """
+    key = f"choose-{parameter}"
+    wanted = st.query_params.get(parameter)
+    if wanted is None or wanted not in options:
+        if wanted is not None:
+            st.info(f"{label} “{plain(wanted)}” is not here (any more); showing another one.")
+        wanted = default if default is not None and default in options else options[0]
+        st.query_params[parameter] = wanted
+    if st.session_state.get(key) != wanted:
+        st.session_state[key] = wanted
+
+    def follow() -> None:
+        drop_parameters(*drops)
+        st.query_params[parameter] = st.session_state[key]
+
+    chosen: str = st.selectbox(
+        label, options, key=key, format_func=shown, on_change=follow, help=help, filter_mode="contains"
+    )
+    return chosen
+
+
+def drop_parameters(*names: str) -> None:
+    """Removes parameters from the URL where they stand in it."""
+    for name in names:
+        if name in st.query_params:
+            del st.query_params[name]
+
+
+def remember_in_url(values: Mapping[str, str]) -> None:
+    """Writes parameters that differ from the URL's; an empty value removes its parameter."""
+    for name, value in values.items():
+        if not value:
+            drop_parameters(name)
+        elif st.query_params.get(name) != value:
+            st.query_params[name] = value
+
+
+def facts(values: Mapping[str, object]) -> None:
+    """Shows names and values below each other."""
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in values.items())
+    st.html(f'<dl class="pl-facts">{rows}</dl>')
+
+
+def plain(text: str) -> str:
+    """Returns text that Markdown shows as it is: names and messages cannot inject markup."""
+    return "".join(f"\\{letter}" if letter in "\\*_{}[]()#+!|<>$~^:" else letter for letter in text)

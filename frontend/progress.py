@@ -1,0 +1,162 @@
+"""Follows an experiment in the terminal: a live table where there is one, plain lines elsewhere."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from frontend.api_client import ApiClient, ApiProblem
+from frontend.api_records import FINAL_STATUSES, ExperimentDetail, Job
+from frontend.printed_tables import arm_of, figures_of, progress_of, state_of
+from frontend.wording import KIND_WORDS, duration, job_counts, plural
+
+LIVE_SECONDS = 1.0
+PLAIN_SECONDS = 2.0
+REPORT_SECONDS = 15.0
+"""Without a terminal, between two lines about a job that runs."""
+SILENT_SECONDS = 120.0
+"""So long an API that does not answer (it restarts, perhaps) is asked again."""
+BAR_WIDTH = 24
+Look = Callable[[], list[Job]]
+
+
+def watch_experiment(client: ApiClient, experiment: str, *, console: Console, headline: str) -> ExperimentDetail:
+    """Returns the experiment once all its jobs have ended, and shows them until then."""
+    found: list[ExperimentDetail] = []
+
+    def look() -> list[Job]:
+        found[:] = [client.experiment(experiment)]
+        return found[0]["job_list"]
+
+    watch(look, console=console, headline=headline)
+    return found[0]
+
+
+def watch_job(client: ApiClient, job: str, *, console: Console, headline: str) -> Job:
+    """Returns the job once it has ended, and shows it until then."""
+    return watch(lambda: [client.job(job)], console=console, headline=headline)[0]
+
+
+def watch(look: Look, *, console: Console, headline: str) -> list[Job]:
+    """Returns the jobs once all have ended; raises ApiProblem where the API stays silent."""
+    patient = _patient(look)
+    if console.is_terminal and not console.is_dumb_terminal:
+        return _watch_live(patient, console, headline)
+    return _watch_plain(patient, console, headline)
+
+
+def _watch_live(look: Look, console: Console, headline: str) -> list[Job]:
+    started = time.monotonic()
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while True:
+            jobs = look()
+            # Title, heading, overall line and the prompt need some of the terminal's lines.
+            live.update(_picture(jobs, headline, time.monotonic() - started, console.height - 8), refresh=True)
+            if _ended(jobs):
+                break
+            time.sleep(LIVE_SECONDS)
+    _print(console, _overall(jobs, time.monotonic() - started))
+    return jobs
+
+
+def _watch_plain(look: Look, console: Console, headline: str) -> list[Job]:
+    started = time.monotonic()
+    known: dict[str, tuple[str, str | None]] = {}
+    reported: dict[str, float] = {}
+    _print(console, headline)
+    while True:
+        jobs = look()
+        now = time.monotonic()
+        for job in jobs:
+            state = (job["status"], job["requested"])
+            first = job["id"] not in known
+            changed = known.get(job["id"]) != state and not (first and job["status"] in ("queued", "blocked"))
+            due = job["status"] == "running" and now - reported.get(job["id"], now) >= REPORT_SECONDS
+            known[job["id"]] = state
+            if changed or due:
+                _print(console, f"[{now - started:5.0f} s] {plain_line(job)}")
+                reported[job["id"]] = now
+        if _ended(jobs):
+            _print(console, _overall(jobs, now - started))
+            return jobs
+        time.sleep(PLAIN_SECONDS)
+
+
+def plain_line(job: Job) -> str:
+    """Returns a job's state in one line."""
+    arm = Text.from_markup(arm_of(job)).plain
+    state = Text.from_markup(state_of(job)).plain
+    progress = Text.from_markup(progress_of(job)).plain
+    return f"{arm}, seed {job['seed']}, {KIND_WORDS[job['kind']]}: {state}{f' ({progress})' if progress else ''}"
+
+
+def _picture(jobs: Sequence[Job], headline: str, seconds: float, rows: int) -> RenderableType:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("arm", "seed", "job", "state", "", "", "time left"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    shown = choose_rows(jobs, max(3, rows))
+    for job in shown:
+        running = job["status"] == "running"
+        table.add_row(
+            arm_of(job),
+            str(job["seed"]),
+            KIND_WORDS[job["kind"]],
+            state_of(job),
+            _bar(job),
+            escape(job["error"] or "") if job["status"] == "failed" else ", ".join(figures_of(job)),
+            duration(job["seconds_left"]) if running and job["seconds_left"] is not None else "",
+        )
+    hidden = len(jobs) - len(shown)
+    more = [Text(f"and {plural(hidden, 'job')} more", style="dim")] if hidden else []
+    return Group(Text(headline), table, *more, Text(_overall(jobs, seconds), style="bold"))
+
+
+def choose_rows(jobs: Sequence[Job], count: int) -> list[Job]:
+    """Returns at most `count` jobs in their order: failed and running ones first, then those to come, then done."""
+    order = {"failed": 0, "running": 1, "lost": 1, "paused": 2, "queued": 3, "blocked": 4}
+    ranked = sorted(range(len(jobs)), key=lambda at: (order.get(jobs[at]["status"], 5), at))
+    return [jobs[at] for at in sorted(ranked[:count])]
+
+
+def _bar(job: Job) -> RenderableType:
+    total = job["total_steps"] or 0
+    if job["status"] == "succeeded":
+        return ProgressBar(total=1, completed=1, width=BAR_WIDTH)
+    return ProgressBar(total=total, completed=job["step"], width=BAR_WIDTH) if total else Text("")
+
+
+def _overall(jobs: Sequence[Job], seconds: float) -> str:
+    counts: Counter[str] = Counter(job["status"] for job in jobs)
+    return f"{plural(len(jobs), 'job')}: {job_counts(counts)} · {duration(seconds)}"
+
+
+def _ended(jobs: Sequence[Job]) -> bool:
+    return all(job["status"] in FINAL_STATUSES for job in jobs)
+
+
+def _patient(look: Look) -> Look:
+    """Returns `look` that repeats the newest answer while the API does not answer, for a while."""
+    newest: list[Job] = []
+    since: list[float] = []
+
+    def patient() -> list[Job]:
+        try:
+            newest[:] = look()
+            since.clear()
+        except ApiProblem as problem:
+            since.append(time.monotonic())
+            if not problem.unreachable or not newest or since[-1] - since[0] > SILENT_SECONDS:
+                raise
+        return list(newest)
+
+    return patient
+
+
+def _print(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

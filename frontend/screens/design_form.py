@@ -1,0 +1,184 @@
+"""The form beside an experiment's YAML: every field shows the file's value, and a change edits the file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+import streamlit as st
+
+from frontend.api_records import Dataset
+from frontend.draft import Path, parse_seeds, shown_seeds
+from frontend.wording import protocol_words
+from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.methods import Network
+from pairlab.experiment.problems import ExperimentError
+from pairlab.experiment.protocols import FineTuning, LabelScheme, LinearProbe, Protocol
+
+METHODS = {"pixel_infonce": "Pixel InfoNCE (dense)", "simclr": "SimCLR (global)"}
+PROTOCOLS = {"linear_probe": LinearProbe, "fine_tuning": FineTuning}
+ENCODERS = ("tu-resnet10t", "resnet18", "resnet34", "resnet50", "mobilenet_v2", "efficientnet-b0")
+
+
+@dataclass
+class Form:
+    """Widgets that show an experiment's values; what differs from them after a run is an edit.
+
+    `revision` is part of every widget's key: a new one makes all widgets take the file's values again.
+    """
+
+    revision: int
+    edits: dict[Path, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def key(self, *path: str) -> str:
+        """Returns the key of a field's widget."""
+        return f"form-{self.revision}-{'-'.join(path)}"
+
+    def note(self, path: Path, value: object, old: object) -> None:
+        """Notes an edit where the value differs."""
+        if value != old:
+            self.edits[path] = value
+
+    def text(self, label: str, path: Path, value: str, **options: Any) -> None:  # noqa: ANN401  (Streamlit's own)
+        """Shows a line of text."""
+        self.note(path, st.text_input(label, value, key=self.key(*path), **options).strip(), value)
+
+    def number(self, label: str, path: Path, value: float, **options: Any) -> None:  # noqa: ANN401
+        """Shows a number; a whole one where the value is whole."""
+        if isinstance(value, float):
+            options = {"format": "%.6g", "step": value / 10, **options}
+        self.note(path, st.number_input(label, value=value, key=self.key(*path), **options), value)
+
+    def option(
+        self,
+        label: str,
+        path: Path,
+        value: str,
+        options: Sequence[str],
+        **others: Any,  # noqa: ANN401
+    ) -> str:
+        """Shows a box of options; a value that is none of them is added."""
+        listed = list(dict.fromkeys([*options, value]))
+        new = st.selectbox(label, listed, index=listed.index(value), key=self.key(*path), **others)
+        self.note(path, new, value)
+        return str(new)
+
+
+def show_question(form: Form, experiment: Experiment, datasets: Mapping[str, Dataset]) -> None:
+    """Shows the fields of the question: name, description, dataset, reference, seeds, margin."""
+    form.text("Name", ("name",), experiment.name, max_chars=120)
+    words = st.text_area("What it asks", experiment.description, key=form.key("description"), height=70, max_chars=2000)
+    form.note(("description",), words.strip() or None, experiment.description or None)
+    left, right = st.columns(2)
+    with left:
+        dataset = form.option("Dataset", ("dataset",), experiment.dataset, list(datasets))
+    with right:
+        form.option(
+            "Reference arm",
+            ("reference",),
+            experiment.reference,
+            list(experiment.arms),
+            help="The arm that every other arm is compared with.",
+        )
+    with left:
+        text = st.text_input(
+            "Seeds", shown_seeds(experiment.seeds), key=form.key("seeds"), help="For example 0, 1 or 0-4."
+        )
+        try:
+            form.note(("seeds",), parse_seeds(text), list(experiment.seeds))
+        except ExperimentError as error:
+            form.problems += error.problems
+    with right:
+        form.number(
+            "Margin δ, mIoU points",
+            ("margin",),
+            experiment.margin,
+            step=0.5,
+            help="Differences inside (−δ, +δ) do not matter to you. Declared before the run.",
+        )
+    found = datasets.get(dataset)
+    if found is not None and len(found["events"]) > 1:
+        held_out = st.multiselect(
+            "Events held out for the test",
+            list(dict.fromkeys([*found["events"], *experiment.splits.test_events])),
+            list(experiment.splits.test_events),
+            key=form.key("splits", "test_events"),
+            placeholder="none: the dataset's own splits",
+        )
+        form.note(("splits", "test_events"), held_out, list(experiment.splits.test_events))
+
+
+def show_pretraining(form: Form, experiment: Experiment) -> None:
+    """Shows method, network and length of the pretraining."""
+    left, right = st.columns(2)
+    method = experiment.method
+    with left:
+        chosen = st.selectbox(
+            "Method",
+            list(METHODS),
+            index=list(METHODS).index(method.name),
+            format_func=lambda name: METHODS[name],
+            key=form.key("method"),
+        )
+        if chosen != method.name:
+            form.edits[("method",)] = {"name": chosen}
+        form.number("Temperature τ", ("method", "temperature"), method.temperature)
+    with right:
+        form.option(
+            "Encoder",
+            ("network", "encoder"),
+            experiment.network.encoder,
+            ENCODERS,
+            accept_new_options=True,
+            help="Any encoder name of segmentation-models-pytorch; `tu-` takes it from timm.",
+        )
+        decoders = get_args(Network.model_fields["decoder"].annotation)
+        form.option("Decoder", ("network", "decoder"), experiment.network.decoder, decoders)
+    training = experiment.pretraining
+    with left:
+        form.number("Steps", ("pretraining", "steps"), training.steps, min_value=1, step=50)
+        form.number("Chip size, pixels", ("chip_size",), experiment.chip_size, min_value=32, max_value=1024, step=32)
+    with right:
+        form.number("Pairs in a step", ("pretraining", "batch_size"), training.batch_size, min_value=2, step=8)
+        form.number("Learning rate", ("pretraining", "learning_rate"), training.learning_rate)
+
+
+def show_downstream(form: Form, experiment: Experiment, dataset: Dataset | None) -> None:
+    """Shows labels and protocols of the segmentation."""
+    left, right = st.columns(2)
+    schemes = [each for each in get_args(LabelScheme) if dataset is None or each in dataset["label_schemes"]]
+    with left:
+        scheme = form.option("Classes", ("labels", "scheme"), experiment.labels.scheme, schemes)
+    with right:
+        form.number(
+            "Labelled chips to train on", ("labels", "train_chips"), experiment.labels.train_chips, min_value=1, step=8
+        )
+    if dataset is not None and scheme in dataset["label_schemes"]:
+        st.caption(", ".join(dataset["label_schemes"][scheme]))
+    present: dict[str, Protocol] = {protocol.name: protocol for protocol in experiment.protocols}
+    names = st.multiselect(
+        "Protocols, the last one primary",
+        list(PROTOCOLS),
+        list(present),
+        format_func=protocol_words,
+        key=form.key("protocols"),
+    )
+    protocols = []
+    for name in names:
+        protocol = present.get(name)
+        values: dict[str, Any] = (
+            {"name": name} if protocol is None else protocol.model_dump(mode="json", exclude_unset=True)
+        )
+        steps = (PROTOCOLS[name]() if protocol is None else protocol).steps
+        shown = st.number_input(
+            f"Steps of {protocol_words(name)}",
+            value=steps,
+            min_value=1,
+            step=50,
+            key=form.key("protocols", name, "steps"),
+        )
+        if shown != steps:
+            values["steps"] = shown
+        protocols.append({**values, "name": name})
+    old = [{**each.model_dump(mode="json", exclude_unset=True), "name": each.name} for each in experiment.protocols]
+    form.note(("protocols",), protocols, old)

@@ -1,0 +1,184 @@
+"""Jobs: what an experiment's jobs are doing, live, and what can be done about them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from frontend.api_client import ApiProblem
+from frontend.api_records import FINAL_STATUSES, Experiment, ExperimentDetail, Job
+from frontend.page import (
+    POLL_SECONDS,
+    choose,
+    client,
+    empty,
+    header,
+    problems_in_sentences,
+    remember_in_url,
+    screen,
+    show_problem,
+)
+from frontend.palette import STATUS_COLOURS
+from frontend.screens.job_panel import TABLE, show_job
+from frontend.wording import KIND_WORDS, STATUS_WORDS, duration, job_counts, moment, plural
+
+OVER = FINAL_STATUSES
+MOST_ROWS = 16
+TABLE_PIXELS = 560
+TICKED = "jobs-ticked"
+
+
+def show() -> None:
+    """Shows the screen."""
+    header("Jobs", "Pretraining and segmentation as they run: progress, live curves, logs.")
+    experiments = {experiment["id"]: experiment for experiment in client().experiments(limit=100)["items"]}
+    if not experiments:
+        empty(
+            "No experiment yet",
+            "Design one, or start from a shipped example; its jobs appear here as soon as it is submitted.",
+            page="design",
+            label="Design an experiment",
+        )
+        return
+    with st.container(width=520, key="jobs-experiment"):
+        chosen = choose(
+            "Experiment",
+            list(experiments),
+            parameter="experiment",
+            shown=lambda each: title_of(experiments[each]) if each in experiments else each,
+            drops=("job",),
+        )
+    live = experiments[chosen]["status"] not in OVER
+    st.fragment(show_experiment, run_every=POLL_SECONDS if live else None)(chosen, live)
+    job = st.query_params.get("job")
+    if job is not None:
+        show_job(job)
+
+
+def title_of(experiment: Experiment) -> str:
+    """Returns an experiment in one line for a list."""
+    return f"{experiment['name']} · {moment(experiment['created_at'])} · {STATUS_WORDS[experiment['status']]}"
+
+
+def show_experiment(chosen: str, live: bool) -> None:
+    """Shows state, buttons and the table of jobs; runs again every few seconds while anything is left to run."""
+    with problems_in_sentences(recover=False):
+        experiment = client().experiment(chosen)
+        if live and experiment["status"] in OVER:
+            st.rerun(scope="app")
+        show_state(experiment)
+        if live:
+            show_missing_worker(experiment)
+        show_buttons(experiment)
+        show_table(chosen, experiment["job_list"])
+        with st.expander("Experiment file", icon=":material/description:"):
+            st.code(experiment["yaml"], language="yaml")
+
+
+def show_state(experiment: ExperimentDetail) -> None:
+    """Shows how far the experiment is."""
+    status, jobs = experiment["status"], experiment["job_list"]
+    done = sum(job["status"] in OVER for job in jobs)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(STATUS_WORDS[status], color=STATUS_COLOURS[status])  # type: ignore[arg-type]
+        st.markdown(job_counts(experiment["jobs"]), width="content")
+    share = sum(1.0 if job["status"] in OVER else progress_of(job) for job in jobs) / max(len(jobs), 1)
+    st.progress(min(share, 1.0), text=f"{done} of {plural(len(jobs), 'job')} over")
+
+
+def show_missing_worker(experiment: ExperimentDetail) -> None:
+    """Says so where jobs wait and no worker is there to run them."""
+    jobs = experiment["jobs"]
+    if jobs.get("queued") and not jobs.get("running") and not client().system()["workers"]:
+        st.warning(
+            "No worker is connected, so queued jobs wait. `pairlab status` shows what runs, `pairlab up` starts one."
+        )
+
+
+def show_buttons(experiment: ExperimentDetail) -> None:
+    """Shows where to go on from here, and the experiment's own buttons."""
+    chosen = experiment["id"]
+    with st.container(horizontal=True, vertical_alignment="center", key="experiment-buttons"):
+        st.page_link(screen("compare"), label="Compare its arms", query_params={"experiment": chosen})
+        st.page_link(screen("inspect"), label="Inspect its predictions", query_params={"experiment": chosen})
+        st.page_link(screen("design"), label="Design from it", query_params={"from": chosen})
+        if experiment["status"] not in OVER and st.button("Cancel all its jobs", key="experiment-cancel"):
+            act(lambda: client().cancel_experiment(chosen))
+        unfinished = experiment["jobs"].get("failed", 0) + experiment["jobs"].get("cancelled", 0)
+        if unfinished and st.button(f"Retry {plural(unfinished, 'job')}", key="experiment-retry"):
+            act(lambda: client().retry_experiment(chosen))
+
+
+def act(request: Any) -> None:  # noqa: ANN401  (any request of the client)
+    """Sends a request and shows the page anew, or says why it was refused."""
+    try:
+        request()
+    except ApiProblem as problem:
+        show_problem(problem)
+    else:
+        st.rerun(scope="app")
+
+
+def show_table(experiment: str, jobs: list[Job]) -> None:
+    """Shows the jobs; ticking one puts it into the URL."""
+    ids = [job["id"] for job in jobs]
+    here = st.query_params.get("job")
+    # A table that has been closed a job of is another one, so that no tick of the earlier one comes back.
+    key = f"jobs-table-{experiment}-{st.session_state.get(TABLE, 0)}"
+
+    def follow() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        remember_in_url({"job": ids[rows[0]] if rows and rows[0] < len(ids) else ""})
+        st.session_state[TICKED] = True
+
+    st.dataframe(
+        [row_of(job) for job in jobs],
+        key=key,
+        hide_index=True,
+        on_select=follow,
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": [ids.index(here)] if here in ids else []}},
+        height="content" if len(jobs) <= MOST_ROWS else TABLE_PIXELS,
+        column_config={
+            "progress": st.column_config.ProgressColumn("progress", min_value=0, max_value=100, format="%d %%"),
+            "seed": st.column_config.NumberColumn("seed", width="small"),
+        },
+        alt="Jobs of the experiment with their state and progress",
+    )
+    if st.session_state.pop(TICKED, False):
+        st.rerun(scope="app")
+    if here is None:
+        st.caption("Tick a job to see its curves, its log and its configuration.")
+
+
+def row_of(job: Job) -> Mapping[str, object]:
+    """Returns a job's row."""
+    wish = f", asked to {job['requested']}" if job["requested"] else ""
+    return {
+        "job": KIND_WORDS[job["kind"]],
+        "arm": ", ".join(dict.fromkeys(use["arm"] for use in job["uses"])),
+        "seed": job["seed"],
+        "state": STATUS_WORDS[job["status"]] + wish,
+        "progress": round(100 * progress_of(job)),
+        "time left": duration(job["seconds_left"]) if job["status"] == "running" else "",
+        "newest": newest(job),
+    }
+
+
+def progress_of(job: Job) -> float:
+    """Returns the share of steps done."""
+    if job["status"] == "succeeded":
+        return 1.0
+    return job["step"] / job["total_steps"] if job["total_steps"] else 0.0
+
+
+def newest(job: Job) -> str:
+    """Returns a job's most telling figure."""
+    latest = job["latest"]
+    if job["kind"] == "pretrain":
+        return f"loss {latest['loss']:.3f}" if "loss" in latest else ""
+    scores = [f"{100 * value:.1f}" for key, value in latest.items() if key.endswith("/miou")]
+    return f"mIoU {' / '.join(scores)}" if scores else ""
+
+
+show()

@@ -1,0 +1,75 @@
+"""How figures, times and states read on a screen and in a terminal."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+STATUS_WORDS = {
+    "blocked": "waiting for pretraining",
+    "queued": "queued",
+    "running": "running",
+    "paused": "paused",
+    "lost": "worker lost, queued again",
+    "succeeded": "done",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+PROTOCOL_WORDS = {"linear_probe": "linear probe", "fine_tuning": "fine-tuning"}
+KIND_WORDS = {"pretrain": "pretraining", "segment": "segmentation"}
+
+
+def protocol_words(protocol: str) -> str:
+    """Returns a protocol's name as text."""
+    return PROTOCOL_WORDS.get(protocol, protocol.replace("_", " "))
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Returns a share in [0, 1] as a percentage, or a dash."""
+    return "–" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def points(share: float | None) -> str:
+    """Returns an IoU in [0, 1] in points of 100, or a dash."""
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+def signed(value: float | None) -> str:
+    """Returns a difference with its sign, or a dash."""
+    return "–" if value is None else f"{value:+.1f}".replace("-", "−")
+
+
+def duration(seconds: float | None) -> str:
+    """Returns a length of time in its two largest units."""
+    if seconds is None:
+        return "–"
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s" if minutes < 10 else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def parse_time(text: str) -> datetime:
+    """Returns the moment of an ISO 8601 text; without a zone it is UTC, as the API writes it."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def moment(text: str | None) -> str:
+    """Returns a moment as date and minute in UTC, or a dash."""
+    return "–" if text is None else parse_time(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def job_counts(jobs: Mapping[str, int]) -> str:
+    """Returns the jobs per state in words, final states first."""
+    order = ("succeeded", "running", "queued", "blocked", "paused", "lost", "failed", "cancelled")
+    words = {**STATUS_WORDS, "blocked": "waiting"}
+    parts = [f"{jobs[state]} {words[state]}" for state in order if jobs.get(state)]
+    return " · ".join(parts) or "no jobs"
+
+
+def plural(count: int, noun: str) -> str:
+    """Returns a count with its noun, in the plural where it needs one."""
+    return f"{count:,} {noun}".replace(",", " ") + ("" if count == 1 else "s")

@@ -1,0 +1,161 @@
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from frontend.api_client import ApiClient
+from pairlab.experiment.experiment import Experiment, load_experiment
+from tests.frontend.screens.conftest import EXPERIMENT, opened_screen, texts
+
+TEXT = "draft-text"
+
+
+def draft(app: AppTest) -> Experiment:
+    return load_experiment(app.session_state[TEXT])
+
+
+def field(app: AppTest, *path: str) -> str:
+    return f"form-{app.session_state['draft-revision']}-{'-'.join(path)}"
+
+
+@pytest.fixture
+def app(api: ApiClient) -> AppTest:
+    """The screen with a short experiment on the registered dataset in it."""
+    experiment = api.submit(EXPERIMENT)
+    api.cancel_experiment(experiment["id"])
+    app = opened_screen("design", **{"from": experiment["id"]})
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+def test_a_shipped_example_is_there_to_start_from(api: ApiClient) -> None:
+    app = opened_screen("design")
+    assert not app.exception
+    quickstart = next(example for example in api.examples() if example["name"] == "quickstart")
+    assert app.session_state[TEXT] == quickstart["yaml"]
+
+
+def test_the_address_names_an_earlier_experiment(app: AppTest) -> None:
+    assert app.session_state[TEXT] == EXPERIMENT
+
+
+def test_the_form_shows_the_file(app: AppTest) -> None:
+    assert app.text_input(key=field(app, "name")).value == "Screens"
+    assert app.text_input(key=field(app, "seeds")).value == "0"
+    assert app.number_input(key=field(app, "pretraining", "steps")).value == 4
+    assert app.slider(key=field(app, "arm", "1", "rate")).value == 50
+
+
+def test_a_field_edits_the_file_and_keeps_its_comments(app: AppTest) -> None:
+    app.slider(key=field(app, "arm", "1", "rate")).set_value(25).run()
+    app.text_input(key=field(app, "seeds")).set_value("0-2").run()
+    pairing = draft(app).arms["noisy"].pairing
+    assert pairing is not None
+    assert pairing.noise.rate == 0.25
+    assert draft(app).seeds == (0, 1, 2)
+    assert "# every second pair" in app.session_state[TEXT]
+    assert "# A ladder too short" in app.session_state[TEXT]
+
+
+def test_a_field_that_is_not_valid_leaves_the_file_and_says_why(app: AppTest) -> None:
+    app.text_input(key=field(app, "seeds")).set_value("0, none").run()
+    assert "'none' is no whole number" in texts(app)
+    assert app.session_state[TEXT] == EXPERIMENT
+
+
+def test_the_yaml_edits_the_form(app: AppTest) -> None:
+    app.segmented_control(key="side").set_value("YAML").run()
+    app.text_area(key=f"yaml-{app.session_state['draft-revision']}").set_value(
+        EXPERIMENT.replace("steps: 4", "steps: 6")
+    )
+    app.run()
+    assert app.number_input(key=field(app, "pretraining", "steps")).value == 6
+
+
+def test_yaml_that_is_not_valid_stays_in_its_box_with_its_problems(app: AppTest) -> None:
+    app.segmented_control(key="side").set_value("YAML").run()
+    box = app.text_area(key=f"yaml-{app.session_state['draft-revision']}")
+    box.set_value(f"{EXPERIMENT}surprise: 1\n").run()
+    assert "surprise: unknown key" in texts(app)
+    assert app.session_state[TEXT] == EXPERIMENT
+    assert app.button(key="design-queue").disabled
+    app.button(key="yaml-back").click().run()
+    assert not app.error
+    assert not app.button(key="design-queue").disabled
+
+
+def test_the_form_edits_the_yaml_beside_it(app: AppTest) -> None:
+    app.segmented_control(key="side").set_value("YAML").run()
+    app.text_input(key=field(app, "name")).set_value("Another").run()
+    assert "name: Another" in str(app.text_area(key=f"yaml-{app.session_state['draft-revision']}").value)
+
+
+def test_arms_are_added_duplicated_renamed_and_removed(app: AppTest) -> None:
+    app.button(key="arm-add").click().run()
+    app.button(key="arm-duplicate-1").click().run()
+    assert list(draft(app).arms) == ["random", "noisy", "noisy 2", "temporal"]
+    app.text_input(key=field(app, "arm", "2", "name")).set_value("half").run()
+    app.button(key="arm-remove-0").click().run()
+    assert list(draft(app).arms) == ["noisy", "half", "temporal"]
+    assert draft(app).reference == "noisy"
+    assert not app.exception
+
+
+@pytest.mark.parametrize("kind", ["baseline", "same_image"])
+def test_an_arm_of_another_kind_loses_the_knobs_it_has_not(app: AppTest, kind: str) -> None:
+    app.selectbox(key=field(app, "arm", "1", "kind")).set_value(kind).run()
+    arm = draft(app).arms["noisy"]
+    assert (arm.baseline is not None) == (kind == "baseline")
+    assert not app.exception
+    assert not app.error
+
+
+def test_without_a_rate_pairs_are_as_the_data_has_them(app: AppTest) -> None:
+    app.toggle(key=field(app, "arm", "1", "fixed")).set_value(False).run()
+    pairing = draft(app).arms["noisy"].pairing
+    assert pairing is not None
+    assert pairing.noise.rate is None
+    app.toggle(key=field(app, "arm", "1", "fixed")).set_value(True).run()
+    pairing = draft(app).arms["noisy"].pairing
+    assert pairing is not None
+    assert pairing.noise.rate == 0.5
+
+
+def test_another_method_takes_its_own_defaults(app: AppTest) -> None:
+    app.selectbox(key=field(app, "method")).set_value("simclr").run()
+    assert draft(app).method.name == "simclr"
+    assert not app.exception
+
+
+def test_the_preview_says_what_would_be_drawn(app: AppTest) -> None:
+    figures = {metric.label: metric.value for metric in app.metric}
+    assert figures["Noisy, asked for"] == "50 %"
+    assert figures["Noisy, realised"] == "50.0 %"
+    assert figures["Pairs drawn"] == "8"
+
+
+def test_the_preview_of_a_baseline_says_that_it_draws_nothing(app: AppTest) -> None:
+    app.selectbox(key="choose-arm").set_value("random").run()
+    assert "it draws no pairs" in texts(app)
+
+
+def test_what_the_data_cannot_meet_is_refused_before_anything_is_queued(app: AppTest) -> None:
+    app.number_input(key=field(app, "arm", "1", "pairs")).set_value(1000).run()
+    assert not app.exception
+    assert app.error
+    assert app.button(key="design-queue").disabled
+
+
+def test_the_plan_counts_jobs(app: AppTest) -> None:
+    figures = {metric.label: metric.value for metric in app.metric}
+    assert figures["Jobs"] == "3"
+    assert "1 pretraining and 2 segmentations" in texts(app)
+
+
+def test_queueing_goes_to_the_jobs_of_the_new_experiment(app: AppTest, api: ApiClient) -> None:
+    app.text_input(key=field(app, "name")).set_value("Queued from the form").run()
+    app.button(key="design-queue").click().run()
+    assert not app.exception
+    newest = api.experiments(limit=1)["items"][0]
+    assert newest["name"] == "Queued from the form"
+    assert [title.value for title in app.title] == ["Jobs"]
+    assert app.query_params["experiment"] == newest["id"]

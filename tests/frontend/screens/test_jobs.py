@@ -1,0 +1,73 @@
+import pytest
+
+from frontend.api_client import ApiClient
+from frontend.api_records import ExperimentDetail, Job
+from tests.frontend.screens.conftest import EXPERIMENT, charts, opened_screen, texts
+
+
+def job_of(experiment: ExperimentDetail, kind: str, arm: str) -> Job:
+    return next(
+        job for job in experiment["job_list"] if job["kind"] == kind and any(use["arm"] == arm for use in job["uses"])
+    )
+
+
+def test_every_job_has_its_row(finished: ExperimentDetail) -> None:
+    app = opened_screen("jobs", experiment=finished["id"])
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert len(table) == len(finished["job_list"]) == 6
+    assert set(table["state"]) == {"done"}
+    assert set(table["progress"]) == {100}
+    assert "6 of 6 jobs over" in app.get("progress")[0].proto.text
+
+
+@pytest.mark.parametrize("kind", ["pretrain", "segment"])
+def test_the_address_opens_one_job_with_its_curves_and_log(finished: ExperimentDetail, kind: str) -> None:
+    job = job_of(finished, kind, "half noisy")
+    app = opened_screen("jobs", experiment=finished["id"], job=job["id"])
+    assert not app.exception
+    assert len(charts(app)) == (3 if kind == "pretrain" else 4)
+    assert [tab.label for tab in app.tabs] == ["Curves", "Log", "Configuration"]
+    assert '"kind"' in app.json[0].value
+
+
+def test_a_job_that_is_not_there_is_a_sentence(finished: ExperimentDetail) -> None:
+    app = opened_screen("jobs", experiment=finished["id"], job="nothing")
+    assert not app.exception
+    assert "nothing" in app.error[0].value
+
+
+def test_an_experiment_that_is_gone_gives_way_to_the_newest(finished: ExperimentDetail) -> None:
+    app = opened_screen("jobs", experiment="gone")
+    assert not app.exception
+    assert "“gone” is not here" in texts(app)
+    assert app.query_params["experiment"] != "gone"
+    assert finished["id"] in app.selectbox(key="choose-experiment").options or app.dataframe
+
+
+def test_jobs_that_wait_for_a_worker_say_so_and_can_be_cancelled(api: ApiClient) -> None:
+    experiment = api.submit(EXPERIMENT.replace("seeds: [0]", "seeds: [31]"))
+    app = opened_screen("jobs", experiment=experiment["id"])
+    assert "No worker is connected" in texts(app)
+    app.button(key="experiment-cancel").click().run()
+    assert not app.exception
+    assert api.experiment(experiment["id"])["status"] == "cancelled"
+    app.button(key="experiment-retry").click().run()
+    assert api.experiment(experiment["id"])["status"] == "queued"
+    api.cancel_experiment(experiment["id"])
+
+
+def test_a_job_offers_what_its_state_allows(api: ApiClient) -> None:
+    experiment = api.submit(EXPERIMENT.replace("seeds: [0]", "seeds: [32]"))
+    job = next(job for job in api.experiment(experiment["id"])["job_list"] if job["kind"] == "pretrain")
+    app = opened_screen("jobs", experiment=experiment["id"], job=job["id"])
+    app.button(key="job-pause").click().run()
+    assert api.job(job["id"])["status"] == "paused"
+    app.button(key="job-resume").click().run()
+    assert api.job(job["id"])["status"] == "queued"
+    app.button(key="job-cancel").click().run()
+    assert api.job(job["id"])["status"] == "cancelled"
+    app.button(key="job-close").click().run()
+    assert "job" not in app.query_params
+    assert not app.exception
+    api.cancel_experiment(experiment["id"])

@@ -1,0 +1,27 @@
+from typing import Any
+
+import altair as alt
+import pytest
+
+from frontend.charts import histogram, lines, seed_dots
+
+SPECS = {
+    "one curve": lines(title="loss"),
+    "curves": lines(title="IoU", colours={"intact": "#0072B2", "damaged": "#E69F00"}, domain=(0, 100)),
+    "logarithmic": lines(title="loss", logarithmic=True),
+    "dots": seed_dots(arms=["a", "b"], colours={"a": "#0072B2", "b": "#E69F00"}, domain=(40, 60), band=(49, 51)),
+    "dots without reference": seed_dots(arms=["a"], colours={"a": "#0072B2"}, domain=(40, 60), band=None),
+    "histogram": histogram(x_title="object change share"),
+}
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
+def test_specifications_are_valid_vega_lite(spec: dict[str, Any]) -> None:
+    chart = alt.Chart.from_dict({"data": {"values": []}, **spec})
+    assert chart.to_dict()["$schema"].startswith("https://vega.github.io/schema/vega-lite/v")
+
+
+def test_every_arm_has_its_place_even_before_its_first_score() -> None:
+    spec = seed_dots(arms=["a", "b"], colours={"a": "#0072B2", "b": "#E69F00"}, domain=(40, 60), band=None)
+    for layer in spec["layer"]:
+        assert layer["encoding"]["y"]["scale"]["domain"] == ["a", "b"]
