@@ -70,8 +70,9 @@ ENTRYPOINT ["uvicorn", "backend.app:create_app", "--factory", "--host", "0.0.0.0
     "--timeout-graceful-shutdown", "10", "--no-server-header", "--no-access-log", "--no-use-colors"]
 
 FROM runtime AS worker-runtime
-# Importing the worker alone takes longer than a health check may.
-HEALTHCHECK --interval=30s --timeout=20s --start-period=120s --retries=3 CMD ["python", "-m", "worker.health"]
+# Workers write a heartbeat into the database, under the name of their host: that one is alive, not just there.
+HEALTHCHECK --interval=30s --timeout=20s --start-period=120s --retries=3 CMD ["python", "-c", \
+    "import socket\nfrom backend.database import Database\nfrom backend.jobs.workers import connected\nfrom backend.settings import Settings\nwith Database(Settings().database).read() as session:\n    raise SystemExit(not any(row.name.startswith(socket.gethostname() + '-') for row in connected(session)))"]
 ENTRYPOINT ["celery", "-A", "worker.app", "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
 
 FROM worker-runtime AS worker

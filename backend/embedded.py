@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+import psutil
 from pydantic import ValidationError
 
 from backend.ports import NoFreePort, serves
@@ -44,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _up(settings, options)
     except (UsageError, StackError, NoFreePort) as error:
         _complain(str(error))
-    except PermissionError as error:
-        _complain(f"{error.filename or 'A file'} may not be used: {error.strerror}. Choose another --home.")
+    except psutil.AccessDenied as error:
+        _complain(f"PairLab runs as another user (process {error.pid}), who has to stop it.")
     except OSError as error:
-        _complain(f"{error.filename or 'The machine'} does not play along: {error.strerror}.")
+        _complain(f"PairLab cannot work in its home: {error.filename or 'a file'}: {error.strerror}. See --home.")
     return 1
 
 
@@ -167,8 +168,10 @@ def _serve(stack: Stack, should_stop: Callable[[], bool], signals: Sequence[int]
 def _welcome(stack: Stack) -> None:
     _say(
         f"PairLab is ready.\n  Browser  {stack.ui_url}\n  API      {stack.api_url}/docs\n"
-        f"  Logs     {stack.plan.home / 'logs'}\nIt stops with Ctrl-C or `pairlab down`."
+        f"  Logs     {stack.plan.home / 'logs'}"
     )
+    if sys.stdout.isatty():
+        _say("Ctrl-C stops it.")
 
 
 def _join(home: Path, data_roots: Mapping[str, Path]) -> int:
@@ -202,7 +205,7 @@ def _up_detached(settings: Settings, options: argparse.Namespace) -> int:
     logs = home / "logs"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     logs.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "backend.embedded", "up", "--home", str(home)]
+    command = [sys.executable, "-P", "-m", "backend.embedded", "up", "--home", str(home)]
     command += ["--api-port", str(options.api_port), "--ui-port", str(options.ui_port)]
     command += [] if options.slots is None else ["--slots", str(options.slots)]
     for name, folder in settings.data_roots.items():
@@ -221,7 +224,9 @@ def _up_detached(settings: Settings, options: argparse.Namespace) -> int:
                 process.wait()
             code = process.poll()
             _pass_on(lines, sys.stderr if code else sys.stdout)
-    return 0 if code is None else code
+    if code is None:
+        _say("`pairlab down` stops it.")
+    return code or 0
 
 
 def _is_ready(home: Path, pid: int) -> bool:
@@ -242,16 +247,24 @@ def _down(home: Path) -> int:
         return 0
     _say("Stopping PairLab …")
     try:
-        os.kill(pid, signal.SIGTERM)
-    except ProcessLookupError as error:
+        process = psutil.Process(pid)
+        process.terminate()
+    except psutil.NoSuchProcess as error:
         raise UsageError(f"PairLab in {home} was started elsewhere (process {pid}); stop it there.") from error
     deadline = time.monotonic() + DOWN_SECONDS
-    while _holder(home) == pid:
+    while _runs(process):
         if time.monotonic() > deadline:
             raise UsageError(f"PairLab (process {pid}) has not stopped within {DOWN_SECONDS:.0f} s.")
         time.sleep(LOOK_SECONDS / 2)
     _say("PairLab has stopped.")
     return 0
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _status(home: Path) -> int:

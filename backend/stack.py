@@ -43,11 +43,13 @@ class Machine:
     """What jobs can use."""
 
     cores: int
-    has_gpu: bool
+    hardware: str
+    """Queue its worker serves: gpu or cpu."""
 
+    @property
     def slots(self) -> int:
-        """Returns how many jobs run at once unless the user says otherwise."""
-        return 1 if self.has_gpu else min(self.cores, MOST_SLOTS)
+        """Jobs at once, unless the user says otherwise."""
+        return 1 if self.hardware == "gpu" else min(self.cores, MOST_SLOTS)
 
 
 class Stack:
@@ -81,7 +83,7 @@ class Stack:
         """
         require_parts()
         machine = look_at_machine()
-        slots = self.plan.slots or machine.slots()
+        slots = self.plan.slots or machine.slots
         redis_url = self.plan.redis_url or self._start_queue()
         environment = self._environment(redis_url, machine)
         self._start_api(environment)
@@ -176,7 +178,7 @@ class Stack:
         environment["PAIRLAB_REDIS_URL"] = redis_url
         environment["PAIRLAB_DATA_ROOTS"] = ":".join(f"{name}={at}" for name, at in self.plan.data_roots.items())
         environment["PYTHONUNBUFFERED"] = "1"
-        environment.setdefault("PAIRLAB_HARDWARE", "gpu" if machine.has_gpu else "cpu")
+        environment["PAIRLAB_HARDWARE"] = machine.hardware
         return environment
 
     def _add(
@@ -249,8 +251,9 @@ def require_parts() -> None:
 
 
 def look_at_machine() -> Machine:
-    """Returns the cores this process may use and whether an NVIDIA GPU answers."""
-    return Machine(cores=_cores(), has_gpu=_gpu_answers())
+    """Returns the cores this process may use, and the hardware: what PAIRLAB_HARDWARE names, else what is found."""
+    hardware = os.environ.get("PAIRLAB_HARDWARE") or ("gpu" if _gpu_answers() else "cpu")
+    return Machine(cores=_cores(), hardware=hardware)
 
 
 def _cores() -> int:

@@ -75,14 +75,8 @@ def _print_table(title: str, rows: Sequence[Row]) -> None:
         sign = "≥" if row.at_least else "≤"
         bar = "" if row.bar is None else f"{sign} {row.bar:g}"
         holds = "" if row.holds is None else "yes" if row.holds else "NO"
-        table.add_row(
-            row.metric,
-            f"{row.value:.3g}" if abs(row.value) < 1000 else f"{row.value:.0f}",
-            row.unit,
-            row.against,
-            bar,
-            holds,
-        )
+        value = f"{row.value:.3g}" if abs(row.value) < 1000 else f"{row.value:.0f}"
+        table.add_row(row.metric, value, row.unit, row.against, bar, holds)
     console = Console()
     console.print(table)
     facts = machine()

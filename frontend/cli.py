@@ -288,8 +288,9 @@ def _home(home: Path | None) -> list[str]:
 
 
 def _become_stack(arguments: list[str]) -> NoReturn:
-    # The same process goes on as the stack's command, so that signals and exit codes are its own.
-    os.execv(sys.executable, [sys.executable, "-m", "backend.embedded", *arguments])
+    # The same process goes on as the stack's command, so that signals and exit codes are its own; -P, because the
+    # folder it is called in may hold another project's `backend`.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "backend.embedded", *arguments])
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ def run_demo(output: Console, *, home: Path | None) -> int:
 
 def _run_quickstart(output: Console, endpoints: Endpoints) -> None:
     client = ApiClient(endpoints["api"], find_endpoint().token)
+    say(output, f"Looking at the dataset {DATASET!r} and the experiment …")
     _register(client)
     text = next((each["yaml"] for each in client.examples() if each["name"] == EXAMPLE), None)
     if text is None:
@@ -80,7 +81,7 @@ def _running_stack(output: Console, home: Path | None) -> Iterator[tuple[Endpoin
     place = [] if home is None else ["--home", str(home)]
     # The stack stops by itself when its end of this pipe closes, even if this process is killed.
     stack = subprocess.Popen(
-        [sys.executable, "-m", "backend.embedded", "up", "--while-stdin-open", *place],
+        [sys.executable, "-P", "-m", "backend.embedded", "up", "--while-stdin-open", *place],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -39,7 +39,7 @@ def follow(client: ApiClient, experiment: str, *, notes: Console, address: str |
     name = client.experiment(experiment)["name"]
     headline = f"{name} ({experiment[:SHORT_ID]})"
     if address is not None:
-        headline += f", live in the browser: {address}/jobs?experiment={experiment}"
+        headline += f"\nLive in the browser: {address}/jobs?experiment={experiment}"
     found = watch_experiment(client, experiment, console=notes, headline=headline)
     return client.results(experiment), found["job_list"]
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import streamlit as st
 
 from frontend.api_client import ApiClient, ApiProblem, find_endpoint
+from frontend.wording import sentence
 
 SCREENS = Path(__file__).parent / "screens"
 POLL_SECONDS = 2.0
+MARKUP = frozenset("\\`*_{}[]()#+!|<>$~^:")
 
 
 @st.cache_resource(max_entries=4, show_spinner=False, on_release=ApiClient.close)
@@ -42,8 +44,8 @@ def problems_in_sentences(*, recover: bool = True) -> Iterator[None]:
 
 def show_problem(problem: ApiProblem) -> None:
     """Shows a problem's sentences."""
-    lines = problem.sentences
-    st.error(plain(lines[0]) if len(lines) == 1 else "\n".join(f"- {plain(line)}" for line in lines))
+    lines = [plain(sentence(line)) for line in problem.sentences]
+    st.error(lines[0] if len(lines) == 1 else "\n".join(f"- {line}" for line in lines))
 
 
 def _show_unreachable(problem: ApiProblem) -> None:
@@ -145,5 +147,12 @@ def facts(values: Mapping[str, object]) -> None:
 
 
 def plain(text: str) -> str:
-    """Returns text that Markdown shows as it is: names and messages cannot inject markup."""
-    return "".join(f"\\{letter}" if letter in "\\*_{}[]()#+!|<>$~^:" else letter for letter in text)
+    """Returns text that Markdown shows as it is: names and messages cannot inject markup; `commands` stay code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return _escaped(text)
+    return "`".join(part if place % 2 else _escaped(part) for place, part in enumerate(parts))
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{letter}" if letter in MARKUP else letter for letter in text)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-ARM_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C7A00", "#9467BD")
-"""Okabe and Ito's set, its yellow darkened to hold on white."""
+ARM_COLOURS = ("#1F7FC4", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C7A00", "#9467BD")
+"""Okabe and Ito's set, its blue lightened for dark ground and its yellow darkened for white."""
 BASELINE_COLOUR = "#8A9194"
 LINE_COLOUR = "#0B7E89"
 

@@ -1,7 +1,9 @@
 """Tables for the terminal: results, jobs, datasets."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 
@@ -16,42 +18,55 @@ STATUS_STYLES = {
     "lost": "yellow",
     "paused": "yellow",
 }
+SHORT_WORDS = {"blocked": "waiting", "succeeded": "done"}
+SHORT_WISHES = {"cancel": "stopping", "pause": "pausing"}
 SHORT_ID = 8
 NAMED_EVENTS = 3
 
 
 def result_table(results: Results) -> Table:
-    """Returns arm × protocol: mean mIoU and IoU per class in points of 100, seeds, difference from the reference."""
-    title = f"{results['name']}: IoU on the test scenes, points of 100, mean over seeds"
-    table = Table(title=escape(title), title_justify="left", title_style="bold", header_style="bold")
-    table.add_column("arm")
-    table.add_column("protocol", no_wrap=True)
+    """Returns arm × protocol: mIoU and IoU per class as means over seeds, seeds, difference from the reference arm."""
+    table = Table(
+        title=f"{escape(results['name'])}: IoU on the test scenes, points of 100, mean ± deviation over seeds",
+        caption=f"Δ: difference from {escape(results['reference'])}, mIoU points, paired by seed",
+        title_justify="left",
+        title_style="bold",
+        caption_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("arm, protocol", overflow="fold")
     table.add_column("mIoU", justify="right", no_wrap=True)
-    for label in results["classes"]:
+    for label in [*results["classes"], "seeds", "Δ"]:
         table.add_column(escape(label), justify="right")
-    table.add_column("seeds", justify="right")
-    table.add_column(f"difference from {escape(results['reference'])}", justify="right")
-    table.add_column("noisy pairs", justify="right")
-    arm = None
-    for row in results["rows"]:
-        if arm is not None and row["arm"] != arm:
-            table.add_section()
-        table.add_row(*_result_cells(row, results["classes"], first=row["arm"] != arm))
-        arm = row["arm"]
+    for arm, rows in groupby(results["rows"], key=lambda row: row["arm"]):
+        for position, row in enumerate(rows):
+            if position == 0:
+                table.add_section()
+                table.add_row(f"[bold]{escape(arm)}[/]{_remarks(row)}")
+            table.add_row(*_result_cells(row, results["classes"]))
     return table
 
 
-def _result_cells(row: ArmResult, classes: Sequence[str], *, first: bool) -> list[str]:
+def _remarks(row: ArmResult) -> str:
+    remarks = ["reference"] if row["reference"] else []
+    if row["realised_noise"] is not None:
+        remarks.append(f"{percent(row['realised_noise'], 0)} noisy")
+    return f" [dim]({', '.join(remarks)})[/]" if remarks else ""
+
+
+def _result_cells(row: ArmResult, classes: Sequence[str]) -> list[str]:
     spread = "" if row["std_miou"] is None else f" ± {points(row['std_miou'])}"
     seeds = len(row["seeds"])
     return [
-        escape(row["arm"]) if first else "",
-        protocol_words(row["protocol"]),
+        f"  {protocol_words(row['protocol'])}",
         points(row["mean_miou"]) + spread,
         *(points(row["mean_iou"].get(label)) for label in classes),
         f"{seeds} of {seeds + len(row['missing'])}" if row["missing"] else str(seeds),
-        "reference" if row["reference"] else signed(row["difference"]),
-        percent(row["realised_noise"], 0) if first else "",
+        "" if row["reference"] else signed(row["difference"]),
     ]
 
 
@@ -95,13 +110,12 @@ def arm_of(job: Job) -> str:
     return escape(arms[0]) + more if arms else "–"
 
 
-def state_of(job: Job) -> str:
+def state_of(job: Job, *, short: bool = False) -> str:
     """Returns a job's state in words, with the wish it has not met yet."""
-    words = STATUS_WORDS[job["status"]]
+    words = SHORT_WORDS.get(job["status"], job["status"]) if short else STATUS_WORDS[job["status"]]
     if job["requested"] is not None and job["status"] == "running":
-        words = f"{words}, {job['requested']} asked"
-    style = STATUS_STYLES.get(job["status"], "dim")
-    return f"[{style}]{words}[/]"
+        words = SHORT_WISHES[job["requested"]] if short else f"{words}, asked to {job['requested']}"
+    return f"[{STATUS_STYLES.get(job['status'], 'dim')}]{words}[/]"
 
 
 def progress_of(job: Job) -> str:

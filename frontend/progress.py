@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleDimensions, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
@@ -14,7 +14,7 @@ from rich.text import Text
 from frontend.api_client import ApiClient, ApiProblem
 from frontend.api_records import FINAL_STATUSES, ExperimentDetail, Job
 from frontend.printed_tables import arm_of, figures_of, progress_of, state_of
-from frontend.wording import KIND_WORDS, duration, job_counts, plural
+from frontend.wording import KIND_WORDS, duration, job_counts, plural, points
 
 LIVE_SECONDS = 1.0
 PLAIN_SECONDS = 2.0
@@ -22,7 +22,10 @@ REPORT_SECONDS = 15.0
 """Without a terminal, between two lines about a job that runs."""
 SILENT_SECONDS = 120.0
 """So long an API that does not answer (it restarts, perhaps) is asked again."""
-BAR_WIDTH = 24
+BAR_WIDTH = 16
+WIDTH_FOR_BARS = 96
+HEIGHT_OF_THE_REST = 8
+"""Lines of a terminal that headline, heading, sums and prompt need."""
 Look = Callable[[], list[Job]]
 
 
@@ -56,8 +59,7 @@ def _watch_live(look: Look, console: Console, headline: str) -> list[Job]:
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
             jobs = look()
-            # Title, heading, overall line and the prompt need some of the terminal's lines.
-            live.update(_picture(jobs, headline, time.monotonic() - started, console.height - 8), refresh=True)
+            live.update(_picture(jobs, headline, time.monotonic() - started, console.size), refresh=True)
             if _ended(jobs):
                 break
             time.sleep(LIVE_SECONDS)
@@ -96,25 +98,42 @@ def plain_line(job: Job) -> str:
     return f"{arm}, seed {job['seed']}, {KIND_WORDS[job['kind']]}: {state}{f' ({progress})' if progress else ''}"
 
 
-def _picture(jobs: Sequence[Job], headline: str, seconds: float, rows: int) -> RenderableType:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("arm", "seed", "job", "state", "", "", "time left"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
-    shown = choose_rows(jobs, max(3, rows))
+def _picture(jobs: Sequence[Job], headline: str, seconds: float, size: ConsoleDimensions) -> RenderableType:
+    bars = size.width >= WIDTH_FOR_BARS
+    table = Table(box=None, padding=(0, 1 + bars, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("arm", no_wrap=True, overflow="ellipsis")
+    widths = {
+        "seed": 4,
+        "job": 12,
+        "state": 9,
+        **({"": BAR_WIDTH} if bars else {}),
+        "loss or mIoU": 16,
+        "time left": 11,
+    }
+    for name, width in widths.items():
+        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=width)
+    shown = choose_rows(jobs, max(3, size.height - HEIGHT_OF_THE_REST))
     for job in shown:
-        running = job["status"] == "running"
+        left = job["seconds_left"] if job["status"] == "running" else None
         table.add_row(
             arm_of(job),
             str(job["seed"]),
             KIND_WORDS[job["kind"]],
-            state_of(job),
-            _bar(job),
-            escape(job["error"] or "") if job["status"] == "failed" else ", ".join(figures_of(job)),
-            duration(job["seconds_left"]) if running and job["seconds_left"] is not None else "",
+            state_of(job, short=True),
+            *([_bar(job)] if bars else []),
+            _figures(job),
+            "" if left is None else duration(left),
         )
     hidden = len(jobs) - len(shown)
     more = [Text(f"and {plural(hidden, 'job')} more", style="dim")] if hidden else []
     return Group(Text(headline), table, *more, Text(_overall(jobs, seconds), style="bold"))
+
+
+def _figures(job: Job) -> str:
+    if job["status"] == "failed":
+        return escape(job["error"] or "")
+    scores = [points(value) for key, value in job["latest"].items() if key.endswith("/miou")]
+    return f"mIoU {' / '.join(scores)}" if scores else ", ".join(figures_of(job))
 
 
 def choose_rows(jobs: Sequence[Job], count: int) -> list[Job]:

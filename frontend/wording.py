@@ -73,3 +73,10 @@ def job_counts(jobs: Mapping[str, int]) -> str:
 def plural(count: int, noun: str) -> str:
     """Returns a count with its noun, in the plural where it needs one."""
     return f"{count:,} {noun}".replace(",", " ") + ("" if count == 1 else "s")
+
+
+def sentence(text: str) -> str:
+    """Returns a remark with a capital at its start, unless that is the name of a field, and a full stop at its end."""
+    ended = text if text.endswith((".", "!", "?", ":", "…")) else f"{text}."
+    begins_with_word = ended.partition(" ")[0].replace(",", "").isalpha()
+    return ended[:1].upper() + ended[1:] if begins_with_word else ended

@@ -27,7 +27,9 @@ from worker.protocol import EXIT_DONE, EXIT_REFUSED, Description, FileReference
 
 logger = logging.getLogger(__name__)
 
-TICK_SECONDS = 0.25
+TICK_SECONDS = 0.1
+FLUSH_SECONDS = 0.2
+"""Between two writes into the database, so that a chatty run does not keep it busy."""
 LOOK_SECONDS = 1.0
 """Between two looks for a wish of the user."""
 MAX_LINE_CHARACTERS = 4000
@@ -73,7 +75,7 @@ class Supervisor:
         self._lines = 0
         self._ended: dict[str, Any] = {}
         self._lease_ends = time.monotonic() + settings.lease_seconds
-        self._looked = self._renewed = time.monotonic()
+        self._looked = self._renewed = self._flushed = time.monotonic()
         self._kill_at: float | None = None
 
     def run(self) -> JobStatus | None:
@@ -179,8 +181,9 @@ class Supervisor:
 
     def _flush(self) -> None:
         """Writes down what was told; where the database does not answer, it is told again later."""
-        if not self._told:
+        if not self._told or time.monotonic() - self._flushed < FLUSH_SECONDS:
             return
+        self._flushed = time.monotonic()
         try:
             with self._database.write() as session:
                 self._write_told(session)

@@ -1,7 +1,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import BigInteger, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.database import Table, now
@@ -21,7 +21,7 @@ class ArtifactRow(Table):
     step: Mapped[int]
     path: Mapped[str] = mapped_column(unique=True)
     """Below the artifacts folder: `{job}/{attempt}/…`."""
-    bytes: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str]
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(default=now)

@@ -1,7 +1,7 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query
-from fastapi.sse import EventSourceResponse
+from fastapi.responses import StreamingResponse
 
 from backend.context import CurrentContext
 from backend.cursor import CursorQuery
@@ -83,12 +83,13 @@ def get_logs(
 
 @router.get(
     "/jobs/{job}/stream",
-    response_class=EventSourceResponse,
+    response_class=StreamingResponse,
     summary="Events of a job as they happen",
     responses={
         200: {
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
             "description": "Server-sent events: `metric`, `log` and `state`, each with its sequence number as `id`; "
-            "behind a final state one `end`, and the stream closes."
+            "behind a final state one `end`, and the stream closes.",
         }
     },
 )
@@ -99,13 +100,14 @@ def stream_job(
     last_event_id: Annotated[
         str | None, Header(description="Sent by browsers that connect again; goes before `after`.")
     ] = None,
-) -> EventSourceResponse:
+) -> StreamingResponse:
     """Streams metrics, log lines and states from a sequence number on: no gap, no duplicate."""
     with context.database.read() as session:
         service.find(session, job)
     if last_event_id is not None and last_event_id.isdecimal():
         after = int(last_event_id)
-    return EventSourceResponse(
+    return StreamingResponse(
         stream_events(context.database, job, after=after),
+        media_type="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )

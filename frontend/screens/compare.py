@@ -9,7 +9,7 @@ from frontend.charts import seed_dots
 from frontend.page import POLL_SECONDS, choose, client, empty, header, plain, problems_in_sentences, screen
 from frontend.palette import STATUS_COLOURS, arm_colours
 from frontend.screens.result_tables import class_table, score_table, to_csv
-from frontend.wording import STATUS_WORDS, moment, protocol_words
+from frontend.wording import STATUS_WORDS, moment, protocol_words, sentence
 
 OVER = FINAL_STATUSES
 
@@ -54,7 +54,7 @@ def show_results(chosen: str, live: bool) -> None:
         if results["notes"]:
             with st.container(border=True, key="compare-notes"):
                 st.markdown("**What this shows, and what it does not**")
-                st.markdown("\n".join(f"- {plain(note)}" for note in results["notes"]))
+                st.markdown("\n".join(f"- {plain(sentence(note))}" for note in results["notes"]))
         st.subheader("Scores", anchor=False)
         st.html(score_table(results, colours_of(results)))
         st.caption(

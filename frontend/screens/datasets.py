@@ -8,7 +8,7 @@ import streamlit as st
 from frontend.api_client import ApiProblem
 from frontend.api_records import Dataset
 from frontend.page import client, empty, header, plain, screen, show_problem
-from frontend.wording import moment, plural
+from frontend.wording import moment, plural, sentence
 from pairlab.experiment.datasets import PRESETS, SyntheticDataset
 
 KINDS = {"synthetic": "Synthetic scenes", "xbd": "xBD tiles"}
@@ -57,8 +57,8 @@ def show_dataset(dataset: Dataset) -> None:
         st.caption("  \n".join(plain(line) for line in lines))
         if dataset["warnings"]:
             with st.expander(f"{plural(len(dataset['warnings']), 'thing')} noticed", icon=":material/info:"):
-                st.markdown("\n".join(f"- {plain(warning)}" for warning in dataset["warnings"]))
-        with st.container(horizontal=True):
+                st.markdown("\n".join(f"- {plain(sentence(warning))}" for warning in dataset["warnings"]))
+        with st.container(horizontal=True, vertical_alignment="center"):
             st.page_link(screen("pairs"), label="Look at its pairs", query_params={"dataset": name})
             st.page_link(screen("design"), label="Design an experiment")
             with st.popover("Remove", type="tertiary"):

@@ -15,13 +15,8 @@ from frontend.wording import moment
 from pairlab.experiment.experiment import Experiment, load_experiment
 from pairlab.experiment.problems import ExperimentError
 
-TEXT, REVISION, SOURCE, PROBLEMS, ONCE = (
-    "draft-text",
-    "draft-revision",
-    "draft-source",
-    "draft-problems",
-    "draft-idempotency-key",
-)
+TEXT, REVISION, SOURCE, PROBLEMS = "draft-text", "draft-revision", "draft-source", "draft-problems"
+ONCE, BOX = "draft-idempotency-key", "yaml-box"
 SIDES = ("Pairs", "YAML")
 
 
@@ -146,12 +141,11 @@ def show_form(experiment: Experiment, datasets: dict[str, Dataset]) -> Experimen
 
 def show_yaml() -> None:
     """Shows the file for editing; a text that is not valid is kept in the box with its problems below."""
-    key = f"yaml-{st.session_state[REVISION]}"
     if not st.session_state.get(PROBLEMS):
-        st.session_state[key] = st.session_state[TEXT]
+        st.session_state[BOX] = st.session_state[TEXT]
 
     def read() -> None:
-        text = st.session_state[key]
+        text = st.session_state[BOX]
         try:
             load_experiment(text)
         except ExperimentError as error:
@@ -160,7 +154,7 @@ def show_yaml() -> None:
             take(text)
 
     st.text_area(
-        "Experiment file", key=key, height=620, on_change=read, help="Ctrl+Enter or a click outside applies it."
+        "Experiment file", key=BOX, height=620, on_change=read, help="Ctrl+Enter or a click outside applies it."
     )
     if st.session_state.get(PROBLEMS):
         st.error("Not applied yet:\n" + "\n".join(f"- {plain(each)}" for each in st.session_state[PROBLEMS]))

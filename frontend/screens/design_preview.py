@@ -9,7 +9,7 @@ from frontend.api_records import Dataset, Plan, Preview, PreviewPair
 from frontend.charts import histogram
 from frontend.components.pair_grid.grid import BadgeSpec, PairSpec, pair_grid
 from frontend.page import choose, client, plain, show_problem
-from frontend.wording import duration, percent, plural
+from frontend.wording import duration, percent, plural, sentence
 from pairlab.experiment.expansion import DatasetReference, ExpansionError, PretrainJob, expand
 from pairlab.experiment.experiment import Experiment
 
@@ -77,7 +77,7 @@ def show_figures(preview: Preview) -> None:
     unknown = pool.get("unknown", 0)
     st.caption(words + (f", {unknown} with unknown change." if unknown else "."))
     for warning in preview["warnings"]:
-        st.warning(plain(warning))
+        st.warning(plain(sentence(warning)))
     edges, counts = preview["object_change_histogram"]["edges"], preview["object_change_histogram"]["counts"]
     rows = [{"low": low, "high": high, "pairs": n} for (low, high), n in zip(pairwise(edges), counts, strict=True)]
     st.vega_lite_chart(
@@ -126,7 +126,7 @@ def show_plan(plan: Plan) -> None:
     parts.append(f"time: {plan['estimate_basis']}")
     st.caption(plain("; ".join(parts)) + ".")
     for warning in plan["warnings"]:
-        st.caption(f":material/info: {plain(warning)}")
+        st.caption(f":material/info: {plain(sentence(warning))}")
 
 
 def plan_of(text: str) -> Plan | ApiProblem:

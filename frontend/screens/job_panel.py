@@ -11,7 +11,7 @@ from frontend.api_records import FINAL_STATUSES, JobDetail, LogLine, MetricPoint
 from frontend.charts import lines
 from frontend.page import POLL_SECONDS, client, drop_parameters, facts, plain, problems_in_sentences, show_problem
 from frontend.palette import STATUS_COLOURS, curve_colours
-from frontend.wording import KIND_WORDS, STATUS_WORDS, duration, moment, parse_time, protocol_words
+from frontend.wording import KIND_WORDS, STATUS_WORDS, duration, moment, parse_time, protocol_words, sentence
 
 Action = Literal["pause", "resume", "cancel", "retry"]
 ACTIONS: Mapping[str, tuple[Action, ...]] = {
@@ -73,7 +73,7 @@ def show_head(job: JobDetail) -> None:
             st.session_state[TABLE] = st.session_state.get(TABLE, 0) + 1
             st.rerun(scope="app")
     if job["error"]:
-        st.error(plain(job["error"]))
+        st.error(plain(sentence(job["error"])))
 
 
 def progress_words(job: JobDetail) -> str:

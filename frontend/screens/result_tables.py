@@ -8,6 +8,9 @@ from html import escape
 from frontend.api_records import ArmResult, Results
 from frontend.wording import STATUS_WORDS, percent, points, protocol_words, signed
 
+STATES = {**STATUS_WORDS, "blocked": "waiting", "lost": "queued"}
+"""Short enough for a cell."""
+
 
 def score_table(results: Results, colours: Mapping[str, str]) -> str:
     """Returns the table of scores: a group per protocol, a row per arm, a figure per seed."""
@@ -72,7 +75,7 @@ def _score_row(row: ArmResult, seeds: list[int], colours: Mapping[str, str]) -> 
             cells.append(f"<td>{points(scores[seed])}</td>")
         else:
             state = row["missing"].get(str(seed))
-            cells.append(f'<td class="pl-dim">{escape(STATUS_WORDS.get(state, state) if state else "–")}</td>')
+            cells.append(f'<td class="pl-dim">{escape(STATES.get(state, state) if state else "–")}</td>')
     difference = "reference" if row["reference"] else signed(row["difference"])
     noise = "none" if row["baseline"] else percent(row["realised_noise"], 0)
     return (

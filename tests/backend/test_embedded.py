@@ -15,6 +15,7 @@ import redis
 
 from backend.ports import LOOPBACK, NoFreePort, free_port, serves
 from backend.queue_server import answers, make_place
+from backend.stack import Machine
 from tests.live_stack import LiveStack, clean_environment, log_tails, processes_of, running_stack
 
 
@@ -224,6 +225,14 @@ def test_free_ports() -> None:
     assert free_port(0) > 0
     with pytest.raises(NoFreePort, match="are all busy"):
         free_port(2**16 - 1, but_not=frozenset({2**16 - 1}))
+
+
+@pytest.mark.parametrize(
+    ("machine", "slots"),
+    [(Machine(2, "cpu"), 2), (Machine(1, "cpu"), 1), (Machine(64, "cpu"), 4), (Machine(8, "gpu"), 1)],
+)
+def test_slots_fit_the_machine(machine: Machine, slots: int) -> None:
+    assert machine.slots == slots
 
 
 def test_the_stack_imports_no_torch() -> None:

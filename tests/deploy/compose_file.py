@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML, Node, SafeConstructor
-from ruamel.yaml.nodes import MappingNode, SequenceNode
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 REPLACED = ("command", "entrypoint", "test")
 """Lists that a later file replaces; all others it adds to."""

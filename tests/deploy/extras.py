@@ -59,20 +59,21 @@ def write_view(folder: Path, shown: Iterable[Distribution]) -> None:
 
     A folder that belongs to several distributions (a namespace package) is made anew and filled file by file.
     """
-    owners = defaultdict[str, set[str]](set)
-    for each in distributions():
+    owners = defaultdict[str, set[int]](set)
+    for number, each in enumerate(distributions()):
         for file in each.files or []:
-            owners[file.parts[0]].add(each.name)
+            owners[file.parts[0]].add(number)
     for each in shown:
-        for file in each.files or []:
-            top = file.parts[0]
-            part = Path(top) if len(owners[top]) == 1 else Path(*file.parts)
-            if top == ".." or (folder / part).is_symlink():
+        files = each.files or []
+        for part in {Path(file.parts[0]) if len(owners[file.parts[0]]) == 1 else Path(*file.parts) for file in files}:
+            if part.parts[0] == "..":  # programs, manual pages
                 continue
             (folder / part).parent.mkdir(parents=True, exist_ok=True)
             (folder / part).symlink_to(Path(str(each.locate_file(part))))
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     for package in packages["packages"]:
         (folder / package).symlink_to(ROOT / package)
-    (own,) = (Path(str(file.locate())).parent for file in distribution("pairlab").files or [] if file.name == "METADATA")
+    (own,) = (
+        Path(str(file.locate())).parent for file in distribution("pairlab").files or [] if file.name == "METADATA"
+    )
     (folder / own.name).symlink_to(own)

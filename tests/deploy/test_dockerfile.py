@@ -29,7 +29,9 @@ def test_every_image_comes_from_one_pinned_image_that_runs_pairlab(dockerfile: D
     (image,) = images
     version = re.fullmatch(r"python:(\d+\.\d+\.\d+)-slim-bookworm", image)
     assert version, image
-    assert version[1] in SpecifierSet(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"])
+    assert version[1] in SpecifierSet(
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    )
 
 
 @pytest.mark.parametrize("target", sorted(EXTRAS))

@@ -1,10 +1,12 @@
 """What a user does in the browser, from an empty installation to the predictions of a trained network."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.e2e.conftest import PATIENCE_MILLISECONDS
 from tests.live_stack import LiveStack
 
 pytestmark = pytest.mark.browser
@@ -84,10 +86,14 @@ def pixels(canvas: Locator) -> int:
     )
 
 
-def pictures_shown(page: Page) -> int:
-    """Returns how many pictures of the pair grid have arrived."""
+def await_pictures(page: Page, grid: str, *, at_least: int) -> None:
+    """Waits until pictures of a pair grid have arrived."""
     loaded = "pictures => pictures.filter(each => each.complete && each.naturalWidth > 0).length"
-    return int(page.locator(".st-key-pairs-grid img, .st-key-design-pairs img").evaluate_all(loaded))
+    pictures = page.locator(f".st-key-{grid} img")
+    deadline = time.monotonic() + PATIENCE_MILLISECONDS / 1000
+    while (arrived := pictures.evaluate_all(loaded)) < at_least:
+        assert time.monotonic() < deadline, f"{arrived} of {at_least} pictures of {grid} arrived"
+        page.wait_for_timeout(100)
 
 
 def test_from_an_empty_installation_to_predictions(stack: LiveStack, page: Page) -> None:
@@ -112,11 +118,7 @@ def look_at_pairs(stack: LiveStack, page: Page) -> None:
     open_screen(page, stack, "?dataset=journey&split=test", "Pairs")
     expect(page.get_by_text("6 scenes, showing 1 to 6")).to_be_visible()
     expect(page.locator(".st-key-pairs-grid img")).to_have_count(12)
-    page.wait_for_function(
-        "() => { const look = (root) => [...root.querySelectorAll('*')].flatMap((each) => "
-        "[...(each.tagName === 'IMG' && each.naturalWidth > 0 && each.src.includes('/scenes/') ? [each] : []), "
-        "...(each.shadowRoot ? look(each.shadowRoot) : [])]); return look(document).length === 12; }"
-    )
+    await_pictures(page, "pairs-grid", at_least=12)
     page.get_by_text("test-000002").click()
     expect(page).to_have_url(re.compile("scene=test-000002"))
     viewer = page.locator('.st-key-scene-viewer [data-part="viewer"]')
@@ -131,15 +133,17 @@ def design_and_queue(stack: LiveStack, page: Page) -> str:
     box = page.get_by_test_id("stTextArea").locator("textarea[aria-label='Experiment file']")
     box.fill(EXPERIMENT)
     box.press("Control+Enter")
+    settled(page)
     expect(page.get_by_role("textbox", name="Name")).to_have_value("Journey")
     seeds = page.get_by_role("textbox", name="Seeds")
     seeds.fill("0, 1")
     seeds.press("Enter")
+    settled(page)
     expect(box).to_have_value(re.compile(r"# Written in the browser\.[\s\S]*seeds: \[0, 1\]"))
     page.get_by_role("radio", name="Pairs").or_(page.get_by_role("button", name="Pairs", exact=True)).first.click()
     expect(page.get_by_test_id("stMetric").filter(has_text="Noisy, realised")).to_contain_text("50.0 %")
     settled(page)
-    assert pictures_shown(page) > 0
+    await_pictures(page, "design-pairs", at_least=4)
     queue = page.get_by_role("button", name="Queue the experiment")
     expect(queue).to_be_enabled()
     queue.click()

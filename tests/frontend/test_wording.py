@@ -1,6 +1,6 @@
 import pytest
 
-from frontend.wording import duration, job_counts, moment, parse_time, percent, plural, points, signed
+from frontend.wording import duration, job_counts, moment, parse_time, percent, plural, points, sentence, signed
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,10 @@ def test_counts_name_what_there_is() -> None:
 
 def test_nouns_follow_their_number() -> None:
     assert (plural(1, "job"), plural(0, "job"), plural(12000, "scene")) == ("1 job", "0 jobs", "12 000 scenes")
+
+
+def test_remarks_become_sentences() -> None:
+    assert sentence("2 seeds: no verdict") == "2 seeds: no verdict."
+    assert sentence("every seed redraws its scenes.") == "Every seed redraws its scenes."
+    assert sentence("pretraining.steps: at least 1 (got 0)") == "pretraining.steps: at least 1 (got 0)."
+    assert sentence("seeds: must differ") == "seeds: must differ."

@@ -32,7 +32,5 @@ def test_building_leaves_the_global_generator_alone() -> None:
 
 
 def test_an_unknown_encoder_is_named_with_a_remedy() -> None:
-    with pytest.raises(
-        NetworkError, match=r"no encoder 'tu-resnot18' for decoder 'fpn'.*from timm begin"
-    ):
+    with pytest.raises(NetworkError, match=r"no encoder 'tu-resnot18' for decoder 'fpn'.*from timm begin"):
         build_network(Network(encoder="tu-resnot18"), seed=0)

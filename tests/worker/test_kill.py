@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import psutil
 from sqlalchemy import select
@@ -12,6 +13,8 @@ from backend.jobs.tables import JobEventRow
 from pairlab.experiment.expansion import PlannedJob
 from tests.backend.jobs.waiting_jobs import planned_jobs
 from tests.worker.conftest import Installation, runs_of, wait_until
+from tests.worker.whole_run import describe, run_whole
+from worker.fork_server import ForkServer
 
 STEPS = 100
 CHECKPOINT_EVERY = 10
@@ -21,13 +24,15 @@ def job_with_checkpoints(seed: int) -> tuple[PlannedJob, ...]:
     return planned_jobs(seeds=(seed,), steps=STEPS, checkpoint_every=CHECKPOINT_EVERY)[:1]
 
 
-def assert_told_once(installation: Installation, job_id: str) -> None:
+def assert_told_once(installation: Installation, job_id: str) -> list[float | None]:
+    """Returns the losses, after checking that each step was told once."""
     with installation.database.read() as session:
         tail = events.tail(session, job_id, after=0, limit=100_000)
     assert tail is not None
     assert [event.seq for event in tail.events] == list(range(1, tail.last_seq + 1))
     steps = [event.step for event in tail.events if event.metric == "loss"]
     assert steps == list(range(1, STEPS + 1))
+    return [event.value for event in tail.events if event.metric == "loss"]
 
 
 def lines_of(installation: Installation, job_id: str) -> list[str | None]:
@@ -46,16 +51,24 @@ def family(worker: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
 
 
-def test_a_killed_run_goes_on_from_its_checkpoint(installation: Installation) -> None:
+def uninterrupted_losses(planned: PlannedJob, folder: Path) -> list[float]:
+    server = ForkServer(threads=1)
+    whole = run_whole(server, describe(planned, folder))
+    server.stop()
+    return [event["values"]["loss"] for event in whole.events if event["event"] == "metrics"]
+
+
+def test_a_killed_run_goes_on_bit_for_bit_from_its_checkpoint(installation: Installation, tmp_path: Path) -> None:
     worker = installation.start_worker()
-    (job_id,) = installation.submit(job_with_checkpoints(0))
+    planned = job_with_checkpoints(0)
+    (job_id,) = installation.submit(planned)
     installation.wait(job_id, lambda job: job.step > CHECKPOINT_EVERY + 4)
     (run,) = runs_of(worker)
     run.kill()
     done = installation.wait(job_id, lambda job: job.finished_at is not None)
     assert (done.status, done.attempt, done.failures) == ("succeeded", 2, 0)
     assert_went_on_from_a_checkpoint(installation, job_id)
-    assert_told_once(installation, job_id)
+    assert assert_told_once(installation, job_id) == uninterrupted_losses(planned[0], tmp_path / "uninterrupted")
 
 
 def test_a_killed_worker_takes_its_runs_along_and_another_goes_on(installation: Installation) -> None:

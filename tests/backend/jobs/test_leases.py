@@ -54,7 +54,7 @@ def job(database: Database, job_id: str) -> JobRow:
 def test_each_job_is_claimed_once_by_processes_and_threads_that_race(database: Database) -> None:
     with database.write() as session:
         queued = [row.id for row in add_jobs(session, planned_jobs(seeds=tuple(range(30)))) if row.status == "queued"]
-    url = database.engine.url.render_as_string()
+    url = database.engine.url.render_as_string(hide_password=False)
     racers = [
         subprocess.Popen([sys.executable, "-c", CLAIM_ALL, url, f"racer-{number}"], stdout=subprocess.PIPE, text=True)
         for number in range(3)

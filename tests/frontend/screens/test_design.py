@@ -38,6 +38,25 @@ def test_the_address_names_an_earlier_experiment(app: AppTest) -> None:
     assert app.session_state[TEXT] == EXPERIMENT
 
 
+def test_another_file_is_loaded_over_the_draft(app: AppTest, api: ApiClient) -> None:
+    app.text_input(key=field(app, "name")).set_value("To be thrown away").run()
+    app.selectbox(key="design-source").set_value("example:quickstart").run()
+    app.button(key="design-load").click().run()
+    assert not app.exception
+    assert app.session_state[TEXT] == next(each["yaml"] for each in api.examples() if each["name"] == "quickstart")
+    assert (app.query_params["example"], "from" in app.query_params) == ("quickstart", False)
+    assert app.text_input(key=field(app, "name")).value == "Quickstart"
+
+
+@pytest.mark.usefixtures("api")
+def test_a_source_that_is_not_there_is_a_sentence() -> None:
+    app = opened_screen("design", **{"from": "nothing"})
+    assert not app.exception
+    assert "nothing" in app.error[0].value
+    app = opened_screen("design", example="nothing")
+    assert "There is no example 'nothing'" in app.error[0].value
+
+
 def test_the_form_shows_the_file(app: AppTest) -> None:
     assert app.text_input(key=field(app, "name")).value == "Screens"
     assert app.text_input(key=field(app, "seeds")).value == "0"
@@ -64,16 +83,14 @@ def test_a_field_that_is_not_valid_leaves_the_file_and_says_why(app: AppTest) ->
 
 def test_the_yaml_edits_the_form(app: AppTest) -> None:
     app.segmented_control(key="side").set_value("YAML").run()
-    app.text_area(key=f"yaml-{app.session_state['draft-revision']}").set_value(
-        EXPERIMENT.replace("steps: 4", "steps: 6")
-    )
+    app.text_area(key="yaml-box").set_value(EXPERIMENT.replace("steps: 4", "steps: 6"))
     app.run()
     assert app.number_input(key=field(app, "pretraining", "steps")).value == 6
 
 
 def test_yaml_that_is_not_valid_stays_in_its_box_with_its_problems(app: AppTest) -> None:
     app.segmented_control(key="side").set_value("YAML").run()
-    box = app.text_area(key=f"yaml-{app.session_state['draft-revision']}")
+    box = app.text_area(key="yaml-box")
     box.set_value(f"{EXPERIMENT}surprise: 1\n").run()
     assert "surprise: unknown key" in texts(app)
     assert app.session_state[TEXT] == EXPERIMENT
@@ -86,7 +103,7 @@ def test_yaml_that_is_not_valid_stays_in_its_box_with_its_problems(app: AppTest)
 def test_the_form_edits_the_yaml_beside_it(app: AppTest) -> None:
     app.segmented_control(key="side").set_value("YAML").run()
     app.text_input(key=field(app, "name")).set_value("Another").run()
-    assert "name: Another" in str(app.text_area(key=f"yaml-{app.session_state['draft-revision']}").value)
+    assert "name: Another" in str(app.text_area(key="yaml-box").value)
 
 
 def test_arms_are_added_duplicated_renamed_and_removed(app: AppTest) -> None:

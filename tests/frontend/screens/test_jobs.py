@@ -53,6 +53,7 @@ def test_jobs_that_wait_for_a_worker_say_so_and_can_be_cancelled(api: ApiClient)
     assert not app.exception
     assert api.experiment(experiment["id"])["status"] == "cancelled"
     app.button(key="experiment-retry").click().run()
+    assert not [each.value for each in (*app.error, *app.exception)]
     assert api.experiment(experiment["id"])["status"] == "queued"
     api.cancel_experiment(experiment["id"])
 
@@ -62,6 +63,7 @@ def test_a_job_offers_what_its_state_allows(api: ApiClient) -> None:
     job = next(job for job in api.experiment(experiment["id"])["job_list"] if job["kind"] == "pretrain")
     app = opened_screen("jobs", experiment=experiment["id"], job=job["id"])
     app.button(key="job-pause").click().run()
+    assert not [each.value for each in (*app.error, *app.exception)]
     assert api.job(job["id"])["status"] == "paused"
     app.button(key="job-resume").click().run()
     assert api.job(job["id"])["status"] == "queued"

@@ -1,0 +1,61 @@
+"""Runs without a supervisor: what they tell from their start to their end."""
+
+import json
+import os
+import selectors
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pairlab.experiment.expansion import PlannedJob
+from worker.fork_server import ForkedRun, ForkServer
+from worker.protocol import Description
+
+
+class Whole(NamedTuple):
+    """All that a run has told, and its exit status (None: the server is gone)."""
+
+    events: list[dict[str, Any]]
+    stdout: str
+    stderr: str
+    status: int | None
+
+
+def describe(planned: PlannedJob, folder: Path, *, index_folder: Path | None = None, threads: int = 1) -> Description:
+    """Returns the description of a first attempt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return Description(
+        config=planned.config.model_dump(mode="json"),
+        folder=str(folder),
+        index_folder=str(index_folder or folder.parent / "index"),
+        data_roots={},
+        checkpoints=[],
+        weights=None,
+        threads=threads,
+    )
+
+
+def follow(run: ForkedRun) -> Whole:
+    """Returns what a run tells until it has ended."""
+    told = dict.fromkeys(("events", "stdout", "stderr"), b"")
+    with selectors.DefaultSelector() as selector:
+        for name in told:
+            selector.register(getattr(run, name), selectors.EVENT_READ, name)
+        selector.register(run.news, selectors.EVENT_READ, "news")
+        while selector.get_map():
+            for key, _ in selector.select():
+                if key.data == "news":
+                    more = run.read_news() and run.status is None
+                else:
+                    content = os.read(key.fd, 1 << 16)
+                    told[key.data] += content
+                    more = bool(content)
+                if not more:
+                    selector.unregister(key.fileobj)
+    run.close()
+    events = [json.loads(line) for line in told["events"].splitlines()]
+    return Whole(events, told["stdout"].decode(), told["stderr"].decode(), run.status)
+
+
+def run_whole(server: ForkServer, description: Description) -> Whole:
+    """Returns what a run tells from its start to its end."""
+    return follow(server.launch(description))
