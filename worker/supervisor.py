@@ -36,7 +36,8 @@ MAX_LINE_CHARACTERS = 4000
 MAX_LINES = 10_000
 """Of one attempt; more would fill the database and no eye."""
 READ_BYTES = 1 << 16
-CHECKPOINTS_TO_TRY = 3
+CHECKPOINTS_KEPT = 2
+"""Of a job that has not succeeded: the furthest, and the one before in case that one is damaged."""
 Ending = Callable[[Session], JobRow]
 _STREAMS = ("events", "stdout", "stderr")
 
@@ -101,7 +102,7 @@ class Supervisor:
         folder = outputs.attempt_folder(artifacts, claimed)
         folder.mkdir(parents=True, exist_ok=True)
         with self._database.read() as session:
-            checkpoints = outputs.newest_files(session, claimed.job_id, "checkpoint", limit=CHECKPOINTS_TO_TRY)
+            checkpoints = outputs.newest_files(session, claimed.job_id, "checkpoint", limit=CHECKPOINTS_KEPT)
             weights = (
                 []
                 if claimed.depends_on is None
@@ -186,13 +187,15 @@ class Supervisor:
         self._flushed = time.monotonic()
         try:
             with self._database.write() as session:
-                self._write_told(session)
+                superseded = self._write_told(session)
         except SQLAlchemyError:
             logger.exception("job %s: the database does not take what the run tells", self._claimed.job_id)
             return
         self._told = _Told()
+        self._delete(superseded)
 
-    def _write_told(self, session: Session) -> None:
+    def _write_told(self, session: Session) -> list[str]:
+        """Returns the paths of checkpoints that no longer count once this is committed."""
         told, claimed = self._told, self._claimed
         leases.hold(session, claimed, **told.columns)
         events.record(session, claimed, points=told.points, lines=told.lines)
@@ -208,6 +211,14 @@ class Supervisor:
                 sha256=saved["sha256"],
                 details=saved["details"],
             )
+        if not any(saved["kind"] == "checkpoint" for saved in told.files):
+            return []
+        return outputs.forget_checkpoints(session, claimed, keep=CHECKPOINTS_KEPT)
+
+    def _delete(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            with suppress(OSError):  # its row is gone: what is left takes room and does no other harm
+                (self._settings.artifacts / path).unlink(missing_ok=True)
 
     def _keep_lease(self) -> None:
         """Renews the lease at a quarter of its time; raises StaleFenceError once it has surely ended."""
@@ -248,9 +259,9 @@ class Supervisor:
         while True:
             try:
                 with self._database.write() as session:
-                    if self._told:
-                        self._write_told(session)
-                    return JobStatus(ending(session).status)
+                    superseded = self._write_told(session) if self._told else []
+                    superseded += self._superseded_by_success()(session)
+                    status = JobStatus(ending(session).status)
             except StaleFenceError:
                 return None
             except SQLAlchemyError:

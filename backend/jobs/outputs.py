@@ -59,7 +59,7 @@ def record_file(
     return row
 
 
-def newest_files(session: Session, job_id: str, kind: str, *, limit: int) -> Sequence[ArtifactRow]:
+def newest_files(session: Session, job_id: str, kind: str, *, limit: int | None = None) -> Sequence[ArtifactRow]:
     """Returns a job's files of a kind, the furthest first."""
     query = (
         select(ArtifactRow)
@@ -68,6 +68,27 @@ def newest_files(session: Session, job_id: str, kind: str, *, limit: int) -> Seq
         .limit(limit)
     )
     return session.scalars(query).all()
+
+
+def forget_checkpoints(session: Session, claimed: Claim, *, keep: int) -> list[str]:
+    """Returns the paths, below the artifacts folder, of checkpoints that no longer count: all but the furthest ones.
+
+    The files may be deleted once the transaction is committed.
+
+    Args:
+        session: a writing one.
+        claimed: the job that wrote them.
+        keep: how many still count.
+
+    Raises:
+        StaleFenceError: the job is no longer this worker's.
+    """
+    hold(session, claimed)
+    superseded = newest_files(session, claimed.job_id, "checkpoint")[keep:]
+    for row in superseded:
+        session.delete(row)
+    session.flush()
+    return [row.path for row in superseded]
 
 
 def attempt_folder(artifacts: Path, claimed: Claim) -> Path:
