@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ class Supervisor:
         self._lease_ends = time.monotonic() + settings.lease_seconds
         self._looked = self._renewed = self._flushed = time.monotonic()
         self._kill_at: float | None = None
+        self._superseded: list[str] = []
 
     def run(self) -> JobStatus | None:
         """Returns the job's state after the run; None where the job was taken away from this worker."""
@@ -187,16 +189,16 @@ class Supervisor:
         self._flushed = time.monotonic()
         try:
             with self._database.write() as session:
-                superseded = self._write_told(session)
+                self._write_told(session)
         except SQLAlchemyError:
             logger.exception("job %s: the database does not take what the run tells", self._claimed.job_id)
             return
         self._told = _Told()
-        self._delete(superseded)
+        self._delete_superseded()
 
-    def _write_told(self, session: Session) -> list[str]:
-        """Returns the paths of checkpoints that no longer count once this is committed."""
+    def _write_told(self, session: Session) -> None:
         told, claimed = self._told, self._claimed
+        self._superseded = []
         leases.hold(session, claimed, **told.columns)
         events.record(session, claimed, points=told.points, lines=told.lines)
         for saved in told.files:
@@ -211,14 +213,15 @@ class Supervisor:
                 sha256=saved["sha256"],
                 details=saved["details"],
             )
-        if not any(saved["kind"] == "checkpoint" for saved in told.files):
-            return []
-        return outputs.forget_checkpoints(session, claimed, keep=CHECKPOINTS_KEPT)
+        if any(saved["kind"] == "checkpoint" for saved in told.files):
+            self._superseded = outputs.forget_checkpoints(session, claimed, keep=CHECKPOINTS_KEPT)
 
-    def _delete(self, paths: Sequence[str]) -> None:
-        for path in paths:
-            with suppress(OSError):  # its row is gone: what is left takes room and does no other harm
+    def _delete_superseded(self) -> None:
+        """Deletes the files of checkpoints whose rows a committed transaction has removed."""
+        for path in self._superseded:
+            with suppress(OSError):  # what is left takes room and does no other harm
                 (self._settings.artifacts / path).unlink(missing_ok=True)
+        self._superseded = []
 
     def _keep_lease(self) -> None:
         """Renews the lease at a quarter of its time; raises StaleFenceError once it has surely ended."""
@@ -259,9 +262,10 @@ class Supervisor:
         while True:
             try:
                 with self._database.write() as session:
-                    superseded = self._write_told(session) if self._told else []
-                    superseded += self._superseded_by_success()(session)
+                    self._write_told(session)
                     status = JobStatus(ending(session).status)
+                self._delete_superseded()
+                return status
             except StaleFenceError:
                 return None
             except SQLAlchemyError:
@@ -273,12 +277,19 @@ class Supervisor:
     def _ending(self, run: ForkedRun) -> Ending:
         claimed, ended = self._claimed, self._ended
         if run.status == EXIT_DONE and ended.get("event") == "finished" and not ended["stopped"]:
-            return lambda session: leases.finish(session, claimed, "succeeded", results=ended["results"])
+            return self._succeeding(ended["results"])
         if run.status == EXIT_REFUSED and ended.get("event") == "refused":
             return lambda session: leases.finish(session, claimed, "failed", error=ended["sentence"])
         if self._kill_at is not None or ended.get("stopped"):
             return lambda session: leases.give_back(session, claimed)
         return self._losing(_reason(run, ended))
+
+    def _succeeding(self, results: dict[str, Any]) -> Ending:
+        def succeed(session: Session) -> JobRow:
+            self._superseded += outputs.forget_checkpoints(session, self._claimed, keep=1)
+            return leases.finish(session, self._claimed, "succeeded", results=results)
+
+        return succeed
 
     def _losing(self, reason: str) -> Ending:
         claimed, limit = self._claimed, self._settings.max_attempts_without_checkpoint

@@ -1,5 +1,6 @@
 """A real PostgreSQL server of a test session, from the Debian packages where they are installed."""
 
+import ctypes
 import os
 import shutil
 import signal
@@ -9,6 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from worker.fork_server import PR_SET_PDEATHSIG
 
 INSTALLED = next((path.parent for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
 """Folder of the server's programs; None where there is none."""
@@ -40,6 +43,7 @@ def running_postgresql() -> Iterator[str]:
                 cwd=folder,
                 stdout=output,
                 stderr=output,
+                preexec_fn=_die_with_parent,  # a killed test session leaves no server behind
             )
         try:
             _wait(log)
@@ -49,6 +53,10 @@ def running_postgresql() -> Iterator[str]:
             server.wait(START_SECONDS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 def _wait(log: Path) -> None:

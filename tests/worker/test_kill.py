@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import psutil
+import pytest
 from sqlalchemy import select
 
 from backend.jobs import events, workers
@@ -16,7 +17,7 @@ from tests.worker.conftest import Installation, runs_of, wait_until
 from tests.worker.whole_run import describe, run_whole
 from worker.fork_server import ForkServer
 
-STEPS = 100
+STEPS = 60
 CHECKPOINT_EVERY = 10
 
 
@@ -88,6 +89,7 @@ def test_a_killed_worker_takes_its_runs_along_and_another_goes_on(installation: 
     assert_told_once(installation, job_id)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_stopped_gives_its_job_back_at_once(installation: Installation) -> None:
     first = installation.start_worker()
     (job_id,) = installation.submit(job_with_checkpoints(2))
@@ -107,6 +109,7 @@ def test_a_worker_that_is_stopped_gives_its_job_back_at_once(installation: Insta
     assert_told_once(installation, job_id)
 
 
+@pytest.mark.slow
 def test_a_killed_fork_server_is_started_again(installation: Installation) -> None:
     worker = installation.start_worker()
     (job_id,) = installation.submit(job_with_checkpoints(3))
