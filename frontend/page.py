@@ -99,7 +99,7 @@ def choose(
         label: of the box.
         options: ids, at least one.
         parameter: of the URL.
-        shown: text of an id; ids, not texts, stand in the URL.
+        shown: text of an id, which must be its own and stay the same; ids, not texts, stand in the URL.
         default: taken where the URL names nothing (the first option without it).
         drops: parameters of the URL that belong to the earlier choice and go with it.
         help: what is to be chosen.
@@ -115,8 +115,9 @@ def choose(
         st.session_state[key] = wanted
 
     def follow() -> None:
-        drop_parameters(*drops)
-        st.query_params[parameter] = st.session_state[key]
+        if st.session_state[key] in options:
+            drop_parameters(*drops)
+            st.query_params[parameter] = st.session_state[key]
 
     chosen: str = st.selectbox(
         label, options, key=key, format_func=shown, on_change=follow, help=help, filter_mode="contains"

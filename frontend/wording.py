@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from frontend.api_records import Experiment
+
 STATUS_WORDS = {
     "blocked": "waiting for pretraining",
     "queued": "queued",
@@ -60,6 +62,11 @@ def parse_time(text: str) -> datetime:
 def moment(text: str | None) -> str:
     """Returns a moment as date and minute in UTC, or a dash."""
     return "–" if text is None else parse_time(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def experiment_title(experiment: Experiment) -> str:
+    """Returns an experiment in one line for a box of options, where no two may read the same or change their text."""
+    return f"{experiment['name']} · {moment(experiment['created_at'])} · {experiment['id'][:6]}"
 
 
 def job_counts(jobs: Mapping[str, int]) -> str:

@@ -9,7 +9,7 @@ from frontend.charts import seed_dots
 from frontend.page import POLL_SECONDS, choose, client, empty, header, plain, problems_in_sentences, screen
 from frontend.palette import STATUS_COLOURS, arm_colours
 from frontend.screens.result_tables import class_table, score_table, to_csv
-from frontend.wording import STATUS_WORDS, moment, protocol_words, sentence
+from frontend.wording import STATUS_WORDS, experiment_title, protocol_words, sentence
 
 OVER = FINAL_STATUSES
 
@@ -31,7 +31,7 @@ def show() -> None:
             "Experiment",
             list(experiments),
             parameter="experiment",
-            shown=lambda each: f"{experiments[each]['name']} · {moment(experiments[each]['created_at'])}",
+            shown=lambda each: experiment_title(experiments[each]) if each in experiments else each,
         )
     live = experiments[chosen]["status"] not in OVER
     st.fragment(show_results, run_every=POLL_SECONDS if live else None)(chosen, live)

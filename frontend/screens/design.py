@@ -11,7 +11,7 @@ from frontend.page import client, empty, header, plain, screen, show_problem
 from frontend.screens.arm_cards import show_arms
 from frontend.screens.design_form import Form, show_downstream, show_pretraining, show_question
 from frontend.screens.design_preview import plan_of, show_plan, show_preview
-from frontend.wording import moment
+from frontend.wording import experiment_title
 from pairlab.experiment.experiment import Experiment, load_experiment
 from pairlab.experiment.problems import ExperimentError
 
@@ -60,7 +60,7 @@ def show_sources() -> None:
     examples = {f"example:{example['name']}": example for example in client().examples()}
     earlier = {f"from:{experiment['id']}": experiment for experiment in client().experiments(limit=30)["items"]}
     texts = {key: f"example · {example['name']}" for key, example in examples.items()}
-    texts |= {key: f"{each['name']} · {moment(each['created_at'])}" for key, each in earlier.items()}
+    texts |= {key: experiment_title(each) for key, each in earlier.items()}
     wanted = next((f"{name}:{st.query_params[name]}" for name in ("from", "example") if name in st.query_params), None)
     if wanted is None and TEXT not in st.session_state and examples:
         wanted = next((key for key in examples if key.endswith(":quickstart")), next(iter(examples)))

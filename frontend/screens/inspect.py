@@ -10,7 +10,7 @@ from frontend.components.overlay_viewer.viewer import ImageSpec, LayerSpec, defa
 from frontend.components.palette import class_specs
 from frontend.page import choose, client, empty, header, problems_in_sentences, remember_in_url, screen
 from frontend.screens.scene_view import keep_view
-from frontend.wording import STATUS_WORDS, moment, points, protocol_words
+from frontend.wording import STATUS_WORDS, experiment_title, points, protocol_words
 
 WATCH_SECONDS = 4.0
 
@@ -33,7 +33,7 @@ def show() -> None:
                 "Experiment",
                 list(experiments),
                 parameter="experiment",
-                shown=lambda each: f"{experiments[each]['name']} · {moment(experiments[each]['created_at'])}",
+                shown=lambda each: experiment_title(experiments[each]) if each in experiments else each,
                 drops=("arm", "seed", "protocol", "scene", "step"),
             )
         experiment = client().experiment(chosen)

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from frontend.api_client import ApiProblem
-from frontend.api_records import FINAL_STATUSES, Experiment, ExperimentDetail, Job
+from frontend.api_records import FINAL_STATUSES, ExperimentDetail, Job
 from frontend.page import (
     POLL_SECONDS,
     choose,
@@ -20,7 +20,7 @@ from frontend.page import (
 )
 from frontend.palette import STATUS_COLOURS
 from frontend.screens.job_panel import TABLE, show_job
-from frontend.wording import KIND_WORDS, STATUS_WORDS, duration, job_counts, moment, plural
+from frontend.wording import KIND_WORDS, STATUS_WORDS, duration, experiment_title, job_counts, plural
 
 OVER = FINAL_STATUSES
 MOST_ROWS = 16
@@ -45,7 +45,7 @@ def show() -> None:
             "Experiment",
             list(experiments),
             parameter="experiment",
-            shown=lambda each: title_of(experiments[each]) if each in experiments else each,
+            shown=lambda each: experiment_title(experiments[each]) if each in experiments else each,
             drops=("job",),
         )
     live = experiments[chosen]["status"] not in OVER
@@ -53,11 +53,6 @@ def show() -> None:
     job = st.query_params.get("job")
     if job is not None:
         show_job(job)
-
-
-def title_of(experiment: Experiment) -> str:
-    """Returns an experiment in one line for a list."""
-    return f"{experiment['name']} · {moment(experiment['created_at'])} · {STATUS_WORDS[experiment['status']]}"
 
 
 def show_experiment(chosen: str, live: bool) -> None:

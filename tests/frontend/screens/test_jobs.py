@@ -45,6 +45,20 @@ def test_an_experiment_that_is_gone_gives_way_to_the_newest(finished: Experiment
     assert finished["id"] in app.selectbox(key="choose-experiment").options or app.dataframe
 
 
+def test_experiments_of_one_name_and_minute_are_told_apart(api: ApiClient) -> None:
+    ids = [api.submit(EXPERIMENT.replace("seeds: [0]", f"seeds: [{seed}]"))["id"] for seed in (61, 62, 63)]
+    app = opened_screen("jobs", experiment=ids[1])
+    for _ in range(2):
+        app.run()
+        assert app.query_params["experiment"] == ids[1]
+    app.selectbox(key="choose-experiment").set_value(ids[0]).run()
+    assert app.query_params["experiment"] == ids[0]
+    for experiment in ids:
+        api.cancel_experiment(experiment)
+    app.run()
+    assert app.query_params["experiment"] == ids[0]
+
+
 def test_jobs_that_wait_for_a_worker_say_so_and_can_be_cancelled(api: ApiClient) -> None:
     experiment = api.submit(EXPERIMENT.replace("seeds: [0]", "seeds: [31]"))
     app = opened_screen("jobs", experiment=experiment["id"])
