@@ -159,7 +159,7 @@ def _serve(stack: Stack, should_stop: Callable[[], bool], signals: Sequence[int]
     finally:
         enough = max(len(signals), 1)
         _endpoints(stack.plan.home).unlink(missing_ok=True)
-        _say("Stopping PairLab …")
+        _say(f"Stopping PairLab{f' on {signal.Signals(signals[0]).name}' if signals else ''} …")
         stack.stop(hurry=lambda: len(signals) > enough)
         _say("PairLab has stopped.")
     return code

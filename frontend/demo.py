@@ -34,7 +34,7 @@ def run_demo(output: Console, *, home: Path | None) -> int:
     finished = False
     try:
         with _running_stack(output, home) as (endpoints, stack):
-            _run_quickstart(output, endpoints)
+            _run_quickstart(output, endpoints, stack)
             finished = True
             if stack is None:
                 say(output, f"PairLab goes on running: {endpoints['ui']}")
@@ -46,7 +46,7 @@ def run_demo(output: Console, *, home: Path | None) -> int:
     return 0
 
 
-def _run_quickstart(output: Console, endpoints: Endpoints) -> None:
+def _run_quickstart(output: Console, endpoints: Endpoints, stack: "subprocess.Popen[str] | None") -> None:
     client = ApiClient(endpoints["api"], find_endpoint().token)
     say(output, f"Looking at the dataset {DATASET!r} and the experiment …")
     _register(client)
@@ -54,7 +54,16 @@ def _run_quickstart(output: Console, endpoints: Endpoints) -> None:
     if text is None:
         raise Failure(f"This installation has no experiment file {EXAMPLE}.yaml; install PairLab again.")
     submitted = submit(client, text, notes=output)
-    results, jobs = follow(client, submitted["id"], notes=output, address=endpoints["ui"])
+
+    def runs() -> bool:
+        return stack is None or stack.poll() is None
+
+    try:
+        results, jobs = follow(client, submitted["id"], notes=output, address=endpoints["ui"], api_may_return=runs)
+    except ApiProblem as problem:
+        if runs():
+            raise
+        raise Failure("PairLab was stopped; the next demo goes on where this one ended.") from problem
     show_results(results, output=output)
     require_success(jobs)
     say(output, f"The same in the browser: {endpoints['ui']}/compare?experiment={submitted['id']}")

@@ -1,6 +1,6 @@
 """Submits an experiment and follows it in the terminal to its table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
@@ -27,7 +27,14 @@ def submit(client: ApiClient, yaml: str, *, notes: Console) -> Experiment:
     return submitted
 
 
-def follow(client: ApiClient, experiment: str, *, notes: Console, address: str | None) -> tuple[Results, list[Job]]:
+def follow(
+    client: ApiClient,
+    experiment: str,
+    *,
+    notes: Console,
+    address: str | None,
+    api_may_return: Callable[[], bool] = lambda: True,
+) -> tuple[Results, list[Job]]:
     """Returns an experiment's results and jobs once it has ended.
 
     Args:
@@ -35,12 +42,13 @@ def follow(client: ApiClient, experiment: str, *, notes: Console, address: str |
         experiment: its id.
         notes: where progress is shown.
         address: of the UI, where it is known.
+        api_may_return: whether an API that does not answer is worth waiting for.
     """
     name = client.experiment(experiment)["name"]
     headline = f"{name} ({experiment[:SHORT_ID]})"
     if address is not None:
         headline += f"\nLive in the browser: {address}/jobs?experiment={experiment}"
-    found = watch_experiment(client, experiment, console=notes, headline=headline)
+    found = watch_experiment(client, experiment, console=notes, headline=headline, api_may_return=api_may_return)
     return client.results(experiment), found["job_list"]
 
 

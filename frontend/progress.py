@@ -29,29 +29,44 @@ HEIGHT_OF_THE_REST = 8
 Look = Callable[[], list[Job]]
 
 
-def watch_experiment(client: ApiClient, experiment: str, *, console: Console, headline: str) -> ExperimentDetail:
-    """Returns the experiment once all its jobs have ended, and shows them until then."""
+def watch_experiment(
+    client: ApiClient,
+    experiment: str,
+    *,
+    console: Console,
+    headline: str,
+    api_may_return: Callable[[], bool] = lambda: True,
+) -> ExperimentDetail:
+    """Returns the experiment once all its jobs have ended, and shows them until then.
+
+    Args:
+        client: of the API.
+        experiment: its id.
+        console: where to show them.
+        headline: what stands above them.
+        api_may_return: whether an API that does not answer is worth waiting for.
+    """
     found: list[ExperimentDetail] = []
 
     def look() -> list[Job]:
         found[:] = [client.experiment(experiment)]
         return found[0]["job_list"]
 
-    watch(look, console=console, headline=headline)
+    watch(_patient(look, api_may_return), console=console, headline=headline)
     return found[0]
 
 
 def watch_job(client: ApiClient, job: str, *, console: Console, headline: str) -> Job:
     """Returns the job once it has ended, and shows it until then."""
-    return watch(lambda: [client.job(job)], console=console, headline=headline)[0]
+    look = _patient(lambda: [client.job(job)], lambda: True)
+    return watch(look, console=console, headline=headline)[0]
 
 
 def watch(look: Look, *, console: Console, headline: str) -> list[Job]:
-    """Returns the jobs once all have ended; raises ApiProblem where the API stays silent."""
-    patient = _patient(look)
+    """Returns the jobs once all have ended."""
     if console.is_terminal and not console.is_dumb_terminal:
-        return _watch_live(patient, console, headline)
-    return _watch_plain(patient, console, headline)
+        return _watch_live(look, console, headline)
+    return _watch_plain(look, console, headline)
 
 
 def _watch_live(look: Look, console: Console, headline: str) -> list[Job]:
@@ -159,8 +174,8 @@ def _ended(jobs: Sequence[Job]) -> bool:
     return all(job["status"] in FINAL_STATUSES for job in jobs)
 
 
-def _patient(look: Look) -> Look:
-    """Returns `look` that repeats the newest answer while the API does not answer, for a while."""
+def _patient(look: Look, api_may_return: Callable[[], bool]) -> Look:
+    """Returns `look` that repeats the newest answer while the API does not answer: it may be starting again."""
     newest: list[Job] = []
     since: list[float] = []
 
@@ -170,7 +185,8 @@ def _patient(look: Look) -> Look:
             since.clear()
         except ApiProblem as problem:
             since.append(time.monotonic())
-            if not problem.unreachable or not newest or since[-1] - since[0] > SILENT_SECONDS:
+            silent = since[-1] - since[0]
+            if not (problem.unreachable and newest and api_may_return() and silent < SILENT_SECONDS):
                 raise
         return list(newest)
 

@@ -64,6 +64,16 @@ def test_a_demo_that_is_interrupted_stops_everything(number: signal.Signals, cod
         assert "PairLab has stopped." in said
 
 
+def test_a_demo_whose_stack_is_stopped_ends_with_a_sentence(tmp_path: Path) -> None:
+    home, log = tmp_path / "home", tmp_path / "demo.log"
+    with log.open("wb") as output, demo(home, output.fileno()) as process:
+        wait_for(": running", log, process)
+        down = [PAIRLAB, "down", "--home", str(home)]
+        assert subprocess.run(down, env=clean_environment(), stdout=subprocess.DEVNULL, check=False).returncode == 0
+        assert process.wait(30) == 1
+    assert log.read_text().endswith("PairLab was stopped; the next demo goes on where this one ended.\n")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_the_demo_runs_to_its_table_and_the_second_time_at_once(tmp_path: Path) -> None:
