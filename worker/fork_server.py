@@ -195,6 +195,9 @@ def _fork(description: Description, descriptors: list[int], *, news: dict[int, s
             traceback.print_exc()
             status = EXIT_CRASHED
         os._exit(status)
+    # Both sides set the group: whoever is told the id may send a signal to it before the run has come so far.
+    with suppress(ProcessLookupError, PermissionError):
+        os.setpgid(pid, pid)
     *pipes, told = descriptors
     for descriptor in pipes:
         os.close(descriptor)
