@@ -1,40 +1,10 @@
-import os
-import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
-CHROMIUM = os.environ.get("PAIRLAB_CHROMIUM", "/usr/bin/chromium")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PATIENCE_MILLISECONDS = 60_000
 """Jobs train on the same cores as the browser runs on."""
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """A real headless Chromium."""
-    if not Path(CHROMIUM).exists():
-        reason = (
-            f"NO BROWSER TEST RAN: there is no {CHROMIUM}. Install Debian's package chromium, or set PAIRLAB_CHROMIUM."
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("always")
-            warnings.warn(reason, stacklevel=1)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
