@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -77,7 +78,7 @@ def _print_table(title: str, rows: Sequence[Row]) -> None:
         holds = "" if row.holds is None else "yes" if row.holds else "NO"
         value = f"{row.value:.3g}" if abs(row.value) < 1000 else f"{row.value:.0f}"
         table.add_row(row.metric, value, row.unit, row.against, bar, holds)
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=120)
     console.print(table)
     facts = machine()
     console.print(f"{facts['cpu']}, {facts['cores']} cores, Python {facts['python']}, PairLab {facts['pairlab']}")
