@@ -4,14 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pairlab.experiment.datasets import DatasetConfig, DatasetName, SyntheticDataset
+from pairlab.experiment.datasets import BitemporalDataset, DatasetConfig, DatasetName, SyntheticDataset, XbdDataset
 from pairlab.experiment.experiment import Experiment
 from pairlab.experiment.methods import DENSE_METHODS, Method, Network, Pretraining
 from pairlab.experiment.model import FrozenModel, content_hash
 from pairlab.experiment.pairing import Pairing, Places
-from pairlab.experiment.protocols import Labels, Protocol, Splits
+from pairlab.experiment.protocols import Labels, LabelScheme, Protocol, Splits
+from pairlab.experiment.scene_filter import SceneFilter
 
-TRAINING_CODE_VERSION = 1
+TRAINING_CODE_VERSION = 2
 """Raised whenever the same job would give other numbers, so that old results are not taken for new ones."""
 
 
@@ -33,6 +34,7 @@ class PretrainJob(FrozenModel):
     kind: Literal["pretrain"] = "pretrain"
     code_version: int = TRAINING_CODE_VERSION
     dataset: DatasetReference
+    scenes: SceneFilter
     splits: Splits
     chip_size: int
     pairing: Pairing
@@ -49,6 +51,7 @@ class SegmentJob(FrozenModel):
     kind: Literal["segment"] = "segment"
     code_version: int = TRAINING_CODE_VERSION
     dataset: DatasetReference
+    scenes: SceneFilter
     splits: Splits
     chip_size: int
     labels: Labels
@@ -59,21 +62,29 @@ class SegmentJob(FrozenModel):
     seed: int
 
 
-JobConfig = Annotated[PretrainJob | SegmentJob, Field(discriminator="kind")]
+class IndexJob(FrozenModel):
+    """The work of looking through a dataset of files once."""
+
+    kind: Literal["index"] = "index"
+    dataset: DatasetReference
+
+
+TrainingJob = PretrainJob | SegmentJob
+JobConfig = Annotated[PretrainJob | SegmentJob | IndexJob, Field(discriminator="kind")]
 
 
 class PlannedJob(FrozenModel):
     """One job of a plan: its key, what it waits for, and the arms and seeds that share it."""
 
     key: str
-    config: JobConfig
+    config: Annotated[TrainingJob, Field(discriminator="kind")]
     depends_on: str | None
     """Key of the pretraining it waits for."""
     uses: tuple[tuple[str, int], ...]
     """(arm, seed) of everyone who needs it."""
 
 
-def job_key(config: PretrainJob | SegmentJob) -> str:
+def job_key(config: TrainingJob | IndexJob) -> str:
     """Returns the content hash under which equal jobs are one job."""
     return content_hash(config)
 
@@ -86,7 +97,7 @@ def expand(experiment: Experiment, dataset: DatasetReference) -> tuple[PlannedJo
     """
     _check_fit(experiment, dataset)
     places = _places(experiment)
-    configs: dict[str, PretrainJob | SegmentJob] = {}
+    configs: dict[str, TrainingJob] = {}
     uses: dict[str, list[tuple[str, int]]] = {}
     for seed in experiment.seeds:
         for arm_name, arm in experiment.arms.items():
@@ -94,6 +105,7 @@ def expand(experiment: Experiment, dataset: DatasetReference) -> tuple[PlannedJo
             if arm.pairing is not None:
                 pretrain = PretrainJob(
                     dataset=dataset,
+                    scenes=experiment.scenes,
                     splits=experiment.splits,
                     chip_size=experiment.chip_size,
                     pairing=_resolve_control(arm.pairing, experiment, dataset),
@@ -105,6 +117,7 @@ def expand(experiment: Experiment, dataset: DatasetReference) -> tuple[PlannedJo
                 )
             segment = SegmentJob(
                 dataset=dataset,
+                scenes=experiment.scenes,
                 splits=experiment.splits,
                 chip_size=experiment.chip_size,
                 labels=experiment.labels,
@@ -168,17 +181,40 @@ def _resolve_control(pairing: Pairing, experiment: Experiment, dataset: DatasetR
 
 
 def _check_fit(experiment: Experiment, dataset: DatasetReference) -> None:
-    synthetic = isinstance(dataset.config, SyntheticDataset)
-    if synthetic and experiment.splits.test_events:
-        raise ExpansionError("synthetic scenes have no events: remove splits.test_events")
-    if experiment.labels.scheme == "damage_levels" and synthetic:
-        raise ExpansionError("labels.scheme 'damage_levels' exists for xBD only: take intact_damaged or object_states")
-    if experiment.labels.scheme == "object_states" and not synthetic:
-        raise ExpansionError("labels.scheme 'object_states' exists for synthetic scenes only: take intact_damaged")
+    config, splits = dataset.config, experiment.splits
+    if isinstance(config, SyntheticDataset) and not splits.official and splits.by != "random":
+        raise ExpansionError(
+            "synthetic scenes have neither events nor a place on a map: remove splits.test_events, and let splits.by "
+            "be official or random"
+        )
+    if isinstance(config, SyntheticDataset) and splits.by == "random" and config.scenes.label_noise > 0:
+        raise ExpansionError(
+            f"the dataset's train split has noisy labels (label_noise {config.scenes.label_noise:g}), and splits.by "
+            "'random' would test on some of them: let splits.by be official"
+        )
+    schemes = label_schemes(config)
+    if experiment.labels.scheme not in schemes:
+        raise ExpansionError(
+            f"labels.scheme {experiment.labels.scheme!r} does not exist for {_KINDS[config.kind]}: take "
+            f"{' or '.join(schemes)}"
+        )
     for name, arm in experiment.arms.items():
-        if not synthetic and arm.pairing is not None and arm.pairing.noise.control == "rerender":
+        rendered = arm.pairing is not None and arm.pairing.noise.control == "rerender"
+        if rendered and not isinstance(config, SyntheticDataset):
             raise ExpansionError(f"arm {name!r}: only synthetic scenes can be rendered again; take control 'masked'")
-    if isinstance(dataset.config, SyntheticDataset):
-        size = dataset.config.scenes.size
+    if isinstance(config, SyntheticDataset):
+        size = config.scenes.size
         if experiment.chip_size > size:
             raise ExpansionError(f"chip_size {experiment.chip_size} is larger than the scenes ({size} pixels)")
+
+
+_KINDS = {"synthetic": "synthetic scenes", "xbd": "xBD", "bitemporal": "bitemporal datasets"}
+
+
+def label_schemes(config: SyntheticDataset | XbdDataset | BitemporalDataset) -> tuple[LabelScheme, ...]:
+    """Returns the label schemes that a dataset can have; which of them it does have, its files say."""
+    if isinstance(config, SyntheticDataset):
+        return ("building", "intact_damaged", "object_states")
+    if isinstance(config, XbdDataset):
+        return ("building", "intact_damaged", "damage_levels")
+    return ("change",) if config.manifest is None else ("change", "classes")

@@ -12,6 +12,7 @@ from pairlab.experiment.model import FrozenModel
 from pairlab.experiment.pairing import Pairing
 from pairlab.experiment.problems import ExperimentError, problems_of
 from pairlab.experiment.protocols import FineTuning, Labels, LinearProbe, Protocol, Splits
+from pairlab.experiment.scene_filter import SceneFilter
 from pairlab.experiment.yaml_text import MAX_YAML_CHARACTERS, parse_yaml, write_yaml
 
 __all__ = [
@@ -51,6 +52,8 @@ class Experiment(FrozenModel):
     name: str = Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")
     description: str = Field(default="", max_length=2000)
     dataset: DatasetName
+    scenes: SceneFilter = SceneFilter()
+    """Which scenes of the dataset take part at all: the others neither pretrain nor label nor test."""
     splits: Splits = Splits()
     chip_size: int = Field(default=64, ge=32, le=1024, multiple_of=32)
     """Height and width of a chip, pixels."""

@@ -55,7 +55,7 @@ def draw_pairs(
     across = (shots[:, 0, 1] != shots[:, 1, 1]) & (control == 0)
     return PairList(
         size=index.chip_size,
-        scenes=index.scenes,
+        scenes=tuple(scene.name for scene in index.scenes),
         acquisitions=acquisitions,
         scene=chips.scene,
         y=chips.y,

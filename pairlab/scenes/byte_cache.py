@@ -7,6 +7,9 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
+SOURCE_BYTES = 512 * 2**20
+"""What an open dataset of files keeps in memory, unless it is told otherwise."""
+
 
 class ByteCache(Generic[Value]):
     """Keeps the values used last, up to `limit` bytes; threads may share it."""

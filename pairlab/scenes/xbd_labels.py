@@ -5,16 +5,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
+from pairlab.scenes.folder import open_regular
+from pairlab.scenes.places import on_the_plane
 from pairlab.scenes.scene import SceneError, UInt8Array
+from pairlab.scenes.wkt import PolygonError, Polygons, read_polygons
 
 Int32Array = NDArray[np.int32]
+Place = tuple[float, float]
+"""x (east) and y (north) in metres."""
 
 SUBTYPES = ("no-damage", "minor-damage", "major-damage", "destroyed", "un-classified")
 """Damage levels as xBD publishes them; a building's code is its position here, counted from 1."""
@@ -27,12 +31,9 @@ MAX_COORDINATE = 65_536.0
 every row of a polygon, so that one of 1e9 pixels keeps a processor busy for seconds."""
 
 _CODES = {subtype: code for code, subtype in enumerate(SUBTYPES, start=1)}
-_POLYGON, _MULTIPOLYGON = 3, 6
-"""Geometry types as shapely numbers them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Building:
+class Building(NamedTuple):
     """One building in one acquisition."""
 
     uid: str
@@ -51,11 +52,15 @@ class Label:
     """Sensor, capture date, angles, …: the file's `metadata`, plain values only."""
     buildings: tuple[Building, ...]
     """In file order; later ones lie on top."""
+    polygons: Polygons
+    """Of the buildings, not rounded."""
+    degrees: object = None
+    """What the file says of its first building's outline in degrees."""
 
     @property
     def nbytes(self) -> int:
-        """Memory it holds, roughly."""
-        return 4_000 + sum(300 + sum(ring.nbytes + 120 for ring in building.rings) for building in self.buildings)
+        """Memory it holds, roughly: buildings have few corners."""
+        return 4_000 + 450 * len(self.buildings) + 3 * self.polygons.points.nbytes
 
 
 def read_label(path: Path, *, name: str, acquisition: str, height: int, width: int) -> Label:
@@ -74,7 +79,8 @@ def read_label(path: Path, *, name: str, acquisition: str, height: int, width: i
     """
     content = _read_json(path, name=name)
     features = content.get("features")
-    entries = features.get("xy") if isinstance(features, dict) else None
+    features = features if isinstance(features, dict) else {}
+    entries = features.get("xy")
     if not isinstance(entries, list):
         raise SceneError(f"{name} has no list features.xy of buildings in pixels: put the original label in its place")
     metadata = content.get("metadata")
@@ -87,13 +93,17 @@ def read_label(path: Path, *, name: str, acquisition: str, height: int, width: i
         )
     properties = [_properties(entry, name=name, position=position) for position, entry in enumerate(entries)]
     codes = [NO_DAMAGE if acquisition == "pre" else _code(values, name=name) for values in properties]
-    rings = _rings(entries, [values["uid"] for values in properties], name=name)
+    polygons = _polygons(entries, [values["uid"] for values in properties], name=name)
+    places = features.get("lng_lat")
+    first = places[0] if isinstance(places, list) and places else None
     return Label(
         metadata={key: value for key, value in metadata.items() if _is_plain(key) and _is_plain(value)},
         buildings=tuple(
-            Building(uid=values["uid"], code=code, rings=outline)
-            for values, code, outline in zip(properties, codes, rings, strict=True)
+            Building(values["uid"], code, rings)
+            for values, code, rings in zip(properties, codes, _rounded_rings(polygons, len(entries)), strict=True)
         ),
+        polygons=polygons,
+        degrees=first.get("wkt") if isinstance(first, dict) else None,
     )
 
 
@@ -109,9 +119,35 @@ def paint(label: Label, values: Sequence[int], *, height: int, width: int) -> UI
     return mask
 
 
+def tile_centre(label: Label, *, height: int, width: int) -> Place | None:
+    """Returns where the tile's centre lies, from its first building, which the label outlines in pixels and in degrees.
+
+    The similarity that carries one outline onto the other fits the tile within metres. (`gsd` does not help: it is that
+    of the sensor's multispectral bands, about four times the size of the image's pixels.)
+    """
+    try:
+        degrees = read_polygons([label.degrees])
+    except PolygonError:
+        return None
+    outline, (longitude, latitude) = label.polygons.first_outline, degrees.first_outline.T
+    on_the_globe = (np.abs(longitude) <= 180).all() and (np.abs(latitude) <= 85).all()  # NaN compares false
+    if len(outline) < 3 or len(outline) != len(longitude) or not on_the_globe:
+        return None
+    narrowing = np.cos(np.radians(latitude[0]))  # of a degree of longitude
+    ground = (longitude - longitude[0]) * narrowing + 1j * (latitude - latitude[0])
+    pixels = outline[:, 0] - 1j * outline[:, 1]
+    spread = pixels - pixels.mean()
+    per_pixel = np.vdot(spread, ground - ground.mean()) / max(float(np.vdot(spread, spread).real), 1e-9)
+    if not 1e-7 < abs(per_pixel) < 1e-3:  # a centimetre to a hundred metres
+        return None
+    centre = ground.mean() + per_pixel * (width / 2 - 1j * height / 2 - pixels.mean())
+    x, y = on_the_plane(longitude[0] + centre.real / narrowing, latitude[0] + centre.imag)
+    return float(x), float(y)
+
+
 def _read_json(path: Path, *, name: str) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path, name=name) as file:
             data = file.read(MAX_LABEL_BYTES + 1)
     except OSError as error:
         raise SceneError(f"{name} cannot be read ({error.strerror}): check that it may be read") from error
@@ -156,38 +192,34 @@ def _code(properties: Mapping[str, Any], *, name: str) -> int:
     return code
 
 
-def _rings(entries: Sequence[Mapping[str, Any]], uids: Sequence[str], *, name: str) -> list[tuple[Int32Array, ...]]:
-    """Returns the rings of each building; all polygons of a label are parsed at once, which is twice as fast."""
+def _polygons(entries: Sequence[Mapping[str, Any]], uids: Sequence[str], *, name: str) -> Polygons:
     texts = [entry.get("wkt") for entry in entries]
-    # The parser raises on half a surrogate pair, which JSON can hold; no WKT needs more than ASCII.
-    strings = np.array([text if isinstance(text, str) and text.isascii() else "" for text in texts], dtype=object)
-    with np.errstate(all="ignore"):  # NaN and numbers past float64 are refused below
-        polygons = shapely.from_wkt(strings, on_invalid="ignore")
-    bad = np.flatnonzero(~np.isin(shapely.get_type_id(polygons), (_POLYGON, _MULTIPOLYGON)))
-    if len(bad):
+    try:
+        polygons = read_polygons(texts)
+    except PolygonError as error:
         raise SceneError(
-            f"{name}: building {_short(uids[bad[0]])} has invalid WKT {_short(texts[bad[0]])}: "
+            f"{name}: building {_short(uids[error.position])} has invalid WKT {_short(texts[error.position])}: "
             "expected POLYGON ((x y, x y, …)) in pixels, closed"
-        )
-    parts, building_of_part = shapely.get_parts(polygons, return_index=True)
-    rings, part_of_ring = shapely.get_rings(parts, return_index=True)
-    points, ring_of_point = shapely.get_coordinates(rings, return_index=True)
-    building_of_ring = building_of_part[part_of_ring]
+        ) from error
+    points = polygons.points
     wild = np.flatnonzero(~(np.abs(points) <= MAX_COORDINATE).all(axis=1))  # NaN compares false, so it is wild too
     if len(wild):
-        uid = uids[building_of_ring[ring_of_point[wild[0]]]]
+        ring = np.searchsorted(polygons.ends, wild[0], side="right")
         raise SceneError(
-            f"{name}: building {_short(uid)} has invalid WKT: the point {points[wild[0]].tolist()} lies farther than "
-            f"{MAX_COORDINATE:.0f} pixels from the tile"
+            f"{name}: building {_short(uids[polygons.owner[ring]])} has invalid WKT: the point "
+            f"{points[wild[0]].tolist()} lies farther than {MAX_COORDINATE:.0f} pixels from the tile"
         )
-    rounded = np.round(points).astype(np.int32)
-    ends = np.searchsorted(ring_of_point, np.arange(len(rings)), side="right")
-    grouped: list[list[Int32Array]] = [[] for _ in entries]
-    start = 0
-    for building, end in zip(building_of_ring.tolist(), ends.tolist(), strict=True):
-        grouped[building].append(rounded[start:end])
-        start = end
-    return [tuple(outline) for outline in grouped]
+    return polygons
+
+
+def _rounded_rings(polygons: Polygons, count: int) -> list[tuple[Int32Array, ...]]:
+    """Returns the rings of each building, rounded to pixels."""
+    rounded = np.round(polygons.points).astype(np.int32)
+    rings: list[tuple[Int32Array, ...]] = [()] * count
+    places = zip(polygons.owner.tolist(), polygons.starts.tolist(), polygons.ends.tolist(), strict=True)
+    for owner, start, end in places:
+        rings[owner] = (*rings[owner], rounded[start:end])
+    return rings
 
 
 def _is_plain(value: object) -> bool:

@@ -20,6 +20,7 @@ from pairlab.experiment.pairing import Noise, Pairing, Places
 from pairlab.experiment.protocols import Labels, LinearProbe, Splits
 
 SYNTHETIC = DatasetReference(name="synthetic", config=SyntheticDataset(), fingerprint="a" * 64)
+MISLABELLED = DatasetReference(name="noisy", config=SyntheticDataset(preset="label-noise"), fingerprint="c" * 64)
 XBD = DatasetReference(name="xbd", config=XbdDataset(root="xbd"), fingerprint="b" * 64)
 
 RANDOM = Arm(baseline="random_initialisation")
@@ -155,19 +156,31 @@ def test_pairs_as_the_data_has_them_do_not_stand_beside_a_ladder() -> None:
             SAME,
             SYNTHETIC,
             {"splits": Splits(test_events=("x",))},
-            "synthetic scenes have no events: remove splits.test",
+            "synthetic scenes have neither events nor a place on a map: remove splits.test_events",
+        ),
+        (
+            SAME,
+            SYNTHETIC,
+            {"splits": Splits(by="blocks")},
+            "synthetic scenes have neither events nor a place on a map",
+        ),
+        (
+            SAME,
+            MISLABELLED,
+            {"splits": Splits(by="random")},
+            "the dataset's train split has noisy labels (label_noise 0.2), and splits.by",
         ),
         (
             SAME,
             SYNTHETIC,
             {"labels": Labels(scheme="damage_levels")},
-            "labels.scheme 'damage_levels' exists for xBD",
+            "labels.scheme 'damage_levels' does not exist for synthetic scenes: take building or intact_damaged or",
         ),
         (
             SAME,
             XBD,
             {"labels": Labels(scheme="object_states")},
-            "labels.scheme 'object_states' exists for synthetic",
+            "labels.scheme 'object_states' does not exist for xBD: take building or intact_damaged or damage_levels",
         ),
         (SAME, SYNTHETIC, {"chip_size": 96}, "chip_size 96 is larger than the scenes (64 pixels)"),
         (noisy(0.5, control="rerender"), XBD, {}, "arm 'a': only synthetic scenes can be rendered again; take control"),

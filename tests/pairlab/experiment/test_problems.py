@@ -40,7 +40,10 @@ def pairing(**fields: Any) -> dict[str, Any]:  # noqa: ANN401
         ({"name": 3}, "name: must be a valid string (got 3): put it in quotes"),
         ({"name": ""}, "name: must have at least 1 character (got '')"),
         ({"tset": 1}, "tset: unknown key; did you mean 'dataset'?"),
-        ({"splits": {"zzz": 1}}, "splits.zzz: unknown key; there are: test_events, validation_share, seed"),
+        (
+            {"splits": {"zzz": 1}},
+            "splits.zzz: unknown key; there are: by, test_events, test_share, validation_share, block_metres, seed",
+        ),
         ({"method": {"name": "moco"}}, "method.name: 'moco' is not one of 'pixel_infonce', 'simclr'"),
         ({"method": {"temperature": 1}}, "method.name: is missing; it is one of 'pixel_infonce', 'simclr'"),
         ({"method": 3}, "method: must be a mapping of fields (got 3)"),

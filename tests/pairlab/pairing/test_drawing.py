@@ -9,6 +9,7 @@ from pairlab.experiment.pairing import Noise, Pairing, Places
 from pairlab.pairing.drawing import PairingRefused, draw_pairs
 from pairlab.pairing.pair import PairList
 from pairlab.scenes.index import ChipIndex
+from pairlab.scenes.scene import Scene
 
 DATES = ("pre", "post")
 NOISY = Places(noisy_only=True)
@@ -19,7 +20,7 @@ def index_of(changed: list[int], *, objects: int = 200, unknown: list[int] | Non
     full = np.full(count, 1024, np.int32)
     return ChipIndex(
         chip_size=32,
-        scenes=tuple(f"scene-{number}" for number in range(count)),
+        scenes=tuple(Scene(f"scene-{number}", "train", "flood", DATES, height=32, width=32) for number in range(count)),
         scene=np.arange(count, dtype=np.int32),
         y=np.zeros(count, np.int32),
         x=np.zeros(count, np.int32),

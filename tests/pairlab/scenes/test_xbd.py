@@ -11,11 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pairlab.experiment.protocols import LabelScheme
-from pairlab.scenes import xbd, xbd_labels
+from pairlab.experiment.protocols import LabelScheme, Unclassified
+from pairlab.scenes import xbd
+from pairlab.scenes.places import EARTH_RADIUS, on_the_plane
 from pairlab.scenes.scene import IGNORE, Scene, SceneError, SceneSource
-from pairlab.scenes.xbd import DamageFrom, no_data, open_xbd, xbd_fingerprint
-from tests.pairlab.scenes.xbd_tree import SUBTYPES, Corners, rectangle, wkt, write_label, write_tile, write_xbd_tree
+from pairlab.scenes.xbd import DamageFrom, no_data, open_xbd
+from pairlab.scenes.xbd_files import list_xbd, xbd_fingerprint
+from pairlab.scenes.xbd_labels import paint, read_label
+from tests.pairlab.scenes.xbd_tree import (
+    SUBTYPES,
+    Corners,
+    place_of,
+    rectangle,
+    wkt,
+    write_label,
+    write_tile,
+    write_xbd_tree,
+)
 
 ANY_SUBTYPE = rectangle(10, 10, 20, 20)
 
@@ -42,12 +54,13 @@ def test_scenes_carry_name_split_event_and_size(tmp_path: Path) -> None:
 
 
 def test_metadata_is_what_the_label_says_per_acquisition(tmp_path: Path) -> None:
-    _, scene = tile_of(tmp_path)
-    assert list(scene.metadata) == ["pre", "post"]
-    assert scene.metadata["pre"]["capture_date"] == "2018-03-04T16:00:00.000Z"
-    assert scene.metadata["post"]["capture_date"] == "2018-09-10T16:00:00.000Z"
-    assert scene.metadata["post"]["sensor"] == "INVENTED01"
-    assert "t2" not in scene.metadata
+    source, scene = tile_of(tmp_path)
+    before, after = (source.metadata(scene, date) for date in scene.acquisitions)
+    assert before["capture_date"] == "2018-03-04T16:00:00.000Z"
+    assert after["capture_date"] == "2018-09-10T16:00:00.000Z"
+    assert after["sensor"] == "INVENTED01"
+    with pytest.raises(SceneError, match="has no acquisition 't2': choose pre or post"):
+        source.metadata(scene, "t2")
 
 
 def test_metadata_holds_plain_finite_values_alone(tmp_path: Path) -> None:
@@ -57,11 +70,8 @@ def test_metadata_holds_plain_finite_values_alone(tmp_path: Path) -> None:
         '{"features": {"xy": []}, "metadata": {"gsd": NaN, "pan": 1e999, "nested": {"a": 1}, "sensor": "X", '
         '"width": 64, "id": "half a character: \\ud800"}}'
     )
-    assert open_xbd(tmp_path, damage_from="destroyed").scenes[0].metadata["pre"] == {
-        "gsd": None,
-        "sensor": "X",
-        "width": 64,
-    }
+    source = open_xbd(tmp_path, damage_from="destroyed")
+    assert source.metadata(source.scenes[0], "pre") == {"gsd": None, "sensor": "X", "width": 64}
 
 
 def test_images_are_rgb_and_read_only(tmp_path: Path) -> None:
@@ -77,25 +87,42 @@ def test_images_are_rgb_and_read_only(tmp_path: Path) -> None:
     assert source.image(scene, "pre", state="pre") is image
 
 
+LEVELS: dict[LabelScheme, list[int]] = {
+    "building": [1, 1, 1, 1],
+    "intact_damaged": [1, 2, 2, 2],
+    "damage_levels": [1, 2, 3, 4],
+}
+
+
 @pytest.mark.parametrize(
-    ("scheme", "expected"),
+    ("scheme", "unclassified", "expected", "names"),
     [
-        ("building", [1, 1, 1, 1, IGNORE]),
-        ("intact_damaged", [1, 2, 2, 2, IGNORE]),
-        ("damage_levels", [1, 2, 3, 4, IGNORE]),
+        ("building", "ignore", IGNORE, ("background", "building")),
+        ("building", "no-damage", 1, ("background", "building")),
+        ("building", "own-class", 1, ("background", "building")),
+        ("intact_damaged", "ignore", IGNORE, ("background", "intact", "damaged")),
+        ("intact_damaged", "no-damage", 1, ("background", "intact", "damaged")),
+        ("intact_damaged", "own-class", 3, ("background", "intact", "damaged", "un-classified")),
+        ("damage_levels", "ignore", IGNORE, ("background", *SUBTYPES[:4])),
+        ("damage_levels", "no-damage", 1, ("background", *SUBTYPES[:4])),
+        ("damage_levels", "own-class", 5, ("background", *SUBTYPES)),
     ],
 )
-def test_each_subtype_becomes_its_class(tmp_path: Path, scheme: LabelScheme, expected: list[int]) -> None:
+def test_each_subtype_becomes_its_class(
+    tmp_path: Path, scheme: LabelScheme, unclassified: Unclassified, expected: int, names: tuple[str, ...]
+) -> None:
     boxes = [rectangle(2 + 12 * position, 20, 8, 8) for position in range(5)]
     source, scene = tile_of(tmp_path, *((subtype, box, box) for subtype, box in zip(SUBTYPES, boxes, strict=True)))
-    after, before = source.mask(scene, "post", scheme), source.mask(scene, "pre", scheme)
+    after, before = (source.mask(scene, date, scheme, unclassified=unclassified) for date in ("post", "pre"))
     centres = [6 + 12 * position for position in range(5)]
-    assert after[24, centres].tolist() == expected
-    assert before[24, centres].tolist() == [1] * 5
-    assert source.mask(scene, "post", scheme, unclassified="no-damage")[24, centres].tolist() == [*expected[:4], 1]
+    assert after[24, centres].tolist() == [*LEVELS[scheme], expected]
+    assert before[24, centres].tolist() == [1] * 5  # before the disaster every building is intact, and none is unknown
     assert (after > 0).sum() == (before > 0).sum() == 5 * 81  # OpenCV paints the outline too: 9 × 9
     assert after.dtype == np.uint8
-    assert len(source.classes(scheme)) == max(expected[:4]) + 1
+    assert source.classes(scheme, unclassified=unclassified) == names
+    if unclassified == "ignore":
+        assert np.array_equal(source.mask(scene, "post", scheme), after)
+        assert source.classes(scheme) == names
 
 
 @pytest.mark.parametrize(("damage_from", "damaged"), [("minor-damage", 3), ("major-damage", 2), ("destroyed", 1)])
@@ -156,7 +183,9 @@ def test_a_tile_without_polygons_is_background_without_change(tmp_path: Path) ->
     assert not maps.objects.any()
     assert not maps.changed.any()
     assert maps.valid.all()
-    assert source.warnings == ("1 of 1 tiles have no building",)
+    facts = source.label_facts(scene)
+    assert len(facts.objects.kind) == 0
+    assert facts.location is None
 
 
 def test_change_lies_on_the_post_footprint_and_a_moved_outline_is_none(tmp_path: Path) -> None:
@@ -184,7 +213,6 @@ def test_buildings_on_one_date_only_are_unknown(tmp_path: Path) -> None:
     maps = source.change(source.scenes[0])
     assert not maps.changed.any()
     assert maps.unknown.sum() == maps.objects.sum() == 2 * 11 * 11
-    assert source.warnings == ("2 buildings are outlined on one date only; their change is unknown",)
 
 
 def test_official_rule_on_generated_targets(tmp_path: Path) -> None:
@@ -252,24 +280,153 @@ def test_two_openings_and_threads_see_the_same(tmp_path: Path) -> None:
     assert seen == [expected] * 4
 
 
-def test_opening_decodes_no_image_and_many_labels_are_read_when_needed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = write_xbd_tree(tmp_path, seed=7, scenes_per_split={"train": 3})
+def test_listing_and_the_labels_decode_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = write_xbd_tree(tmp_path, seed=7, scenes_per_split={"train": 3}, events=["testville-flooding"])
     (tmp_path / f"train/labels/{names[0]}_post_disaster.json").write_text("{")
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("an image was decoded")
 
-    monkeypatch.setattr(xbd, "LABELS_READ_AT_ONCE", 5)
-    with monkeypatch.context() as patch:
-        patch.setattr(xbd, "decode_png", refuse)
-        patch.setattr("cv2.imdecode", refuse)
-        source = open_xbd(tmp_path, damage_from="minor-damage")
-    by_name = {scene.name: scene for scene in source.scenes}
-    assert by_name[names[1]].metadata["post"]["sensor"] == "INVENTED01"
-    with pytest.raises(SceneError, match=f"train/labels/{names[0]}_post_disaster.json is not valid JSON"):
-        source.mask(by_name[names[0]], "post", "building")
+    monkeypatch.setattr(xbd, "decode_png", refuse)
+    monkeypatch.setattr("cv2.imdecode", refuse)
+    listing = list_xbd(tmp_path)
+    source = open_xbd(tmp_path, damage_from="minor-damage")
+    assert source.scenes == listing.scenes
+    assert not listing.quarantined
+    first, second, _ = source.scenes
+    assert source.label_facts(second).attributes["post_sensor"] == "INVENTED01"
+    assert source.change(second, pixels=False).changed.any()
+    for read in (lambda: source.label_facts(first), lambda: source.change(first, pixels=False)):
+        with pytest.raises(SceneError, match=f"train/labels/{names[0]}_post_disaster.json is not valid JSON"):
+            read()
+
+
+def test_scenes_of_an_index_are_opened_without_looking_at_the_folder(tmp_path: Path) -> None:
+    names = write_xbd_tree(tmp_path, seed=7, scenes_per_split={"train": 3}, events=["testville-flooding"])
+    scenes = list_xbd(tmp_path).scenes[1:]
+    (tmp_path / f"train/images/{names[0]}_post_disaster.png").unlink()
+    source = open_xbd(tmp_path, damage_from="minor-damage", scenes=scenes)
+    assert source.scenes == scenes
+    assert source.image(scenes[0], "post").shape == (128, 128, 3)
+
+
+def test_change_without_pixels_takes_all_of_them_as_valid(tmp_path: Path) -> None:
+    source, scene = tile_of(tmp_path, ("destroyed", ANY_SUBTYPE, ANY_SUBTYPE))
+    path = tmp_path / "train" / "images" / f"{scene.name}_post_disaster.png"
+    cv2.imwrite(str(path), np.zeros((64, 64, 3), np.uint8))
+    labels, pixels = source.change(scene, pixels=False), source.change(scene)
+    assert labels.valid.all()
+    assert not pixels.valid.any()
+    for name in ("changed", "objects", "unknown"):
+        assert np.array_equal(getattr(labels, name), getattr(pixels, name))
+        assert getattr(labels, name).sum() == (441 if name != "unknown" else 0)
+
+
+def test_facts_of_a_tile(tmp_path: Path) -> None:
+    boxes = [(subtype, rectangle(2, 20, 4, 8), rectangle(4 + 12 * i, 20, 4, 8)) for i, subtype in enumerate(SUBTYPES)]
+    source, scene = tile_of(tmp_path, *boxes)
+    facts = source.label_facts(scene)
+    assert source.object_classes == SUBTYPES
+    assert facts.objects.kind.tolist() == [0, 1, 2, 3, 4]
+    assert facts.objects.y.tolist() == [24] * 5
+    assert facts.objects.x.tolist() == [6, 18, 30, 42, 54]  # as the last acquisition shows them
+    assert facts.attributes == {
+        "folder": "train",
+        "disaster_type": "flooding",
+        "pre_sensor": "INVENTED01",
+        "pre_date": "2018-03-04",
+        "pre_off_nadir_angle": 20.5,
+        "pre_sun_elevation": 45.0,
+        "pre_sun_azimuth": 160.0,
+        "pre_gsd": 2.0,
+        "post_sensor": "INVENTED01",
+        "post_date": "2018-09-10",
+        "post_off_nadir_angle": 20.5,
+        "post_sun_elevation": 45.0,
+        "post_sun_azimuth": 160.0,
+        "post_gsd": 2.0,
+        "off_nadir_difference": 0.0,
+    }
+
+
+def test_metadata_of_any_kind_become_columns_of_one_kind(tmp_path: Path) -> None:
+    source, scene = tile_of(tmp_path)
+    path = tmp_path / "train" / "labels" / f"{scene.name}_post_disaster.json"
+    metadata = {"sensor": 3, "capture_date": None, "off_nadir_angle": "20", "sun_elevation": True, "gsd": 10**400}
+    path.write_text(json.dumps({"features": {"xy": []}, "metadata": metadata}))
+    attributes = source.label_facts(scene).attributes
+    assert {name: attributes[f"post_{name}"] for name in ("sensor", "date", "off_nadir_angle", "sun_elevation")} == {
+        "sensor": None,
+        "date": None,
+        "off_nadir_angle": None,
+        "sun_elevation": None,
+    }
+    assert attributes["post_gsd"] is None
+    assert attributes["off_nadir_difference"] is None
+    assert attributes["pre_gsd"] == 2.0
+
+
+def test_outlines_are_the_buildings_of_their_acquisition(tmp_path: Path) -> None:
+    source, scene = tile_of(tmp_path, ("destroyed", rectangle(5, 5, 10, 10), rectangle(8, 5, 10.4, 10.6)))
+    (before,), (after,) = (source.outlines(scene, date) for date in scene.acquisitions)
+    assert before.name == after.name
+    assert (before.kind, after.kind) == ("no-damage", "destroyed")
+    assert after.rings[0].tolist() == [[8, 5], [18, 5], [18, 16], [8, 16], [8, 5]]
+
+
+def test_places_are_metres_on_one_plane(tmp_path: Path) -> None:
+    """Neighbours are 128 pixels of 0.5 m apart, whatever their event; north is up."""
+    write_xbd_tree(tmp_path, seed=3, scenes_per_split={"train": 2, "test": 2})
+    source = open_xbd(tmp_path, damage_from="minor-damage")
+    places = {int(scene.name[-8:]): source.label_facts(scene).location for scene in source.scenes}
+    for number in range(3):
+        (x, y), (next_x, next_y) = (np.array(places[number]), np.array(places[number + 1]))
+        assert next_x - x == pytest.approx(64.0, abs=0.05)
+        assert next_y == pytest.approx(y, abs=0.05)
+    for scene in source.scenes:
+        middle = np.radians(place_of(int(scene.name[-8:]), size=128)[1]) * EARTH_RADIUS - 32
+        assert places[int(scene.name[-8:])][1] == pytest.approx(middle, abs=0.05)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("longitude", [0.0, 0.49999, 0.5, -73.50001, -179.99999])
+@pytest.mark.parametrize("latitude", [0.0, -33.0, 71.0])
+def test_the_centre_of_a_tile_on_the_edge_of_a_meridian(tmp_path: Path, longitude: float, latitude: float) -> None:
+    write_tile(
+        tmp_path / "train",
+        "testville-flooding_00000001",
+        rng=np.random.default_rng(0),
+        size=64,
+        outlines=[("destroyed", rectangle(20, 1, 7, 9), rectangle(22, 1, 7, 9))],
+        corner=(longitude, latitude),
+    )
+    source = open_xbd(tmp_path, damage_from="minor-damage")
+    side = np.degrees(64 * 0.5 / EARTH_RADIUS)
+    x, y = on_the_plane(longitude + side / 2 / np.cos(np.radians(latitude)), latitude - side / 2)
+    assert source.label_facts(source.scenes[0]).location == pytest.approx((float(x), float(y)), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "POINT (1 2)",
+        "POLYGON EMPTY",
+        "POLYGON ((30 50, 30 51, 31 51, 30 50))",  # three corners of a building with four
+        "POLYGON ((30 50, 30 50, 30 50, 30 50, 30 50))",
+        "POLYGON ((nan 50, 30 51, 31 51, 31 50, nan 50))",
+        "POLYGON ((300 50, 300 51, 301 51, 301 50, 300 50))",
+        "POLYGON ((30 86, 30 87, 31 87, 31 86, 30 86))",
+    ],
+)
+def test_a_tile_whose_degrees_say_nothing_has_no_place(tmp_path: Path, text: str | None) -> None:
+    source, scene = tile_of(tmp_path, ("destroyed", ANY_SUBTYPE, ANY_SUBTYPE))
+    for date in scene.acquisitions:
+        path = tmp_path / "train" / "labels" / f"{scene.name}_{date}_disaster.json"
+        content = json.loads(path.read_text())
+        content["features"]["lng_lat"] = [{"wkt": text}]
+        path.write_text(json.dumps(content))
+    assert source.label_facts(scene).location is None
 
 
 def test_fingerprint_follows_content_and_not_place(tmp_path: Path) -> None:
@@ -301,9 +458,10 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     (tmp_path / "papers").mkdir()
     for date in ("pre", "post"):
         (tmp_path / f"train/images/{names[0]}_{date}_disaster.png").unlink()
-    source = open_xbd(tmp_path, damage_from="minor-damage")
-    assert [scene.name for scene in source.scenes] == [names[1]]
-    assert source.warnings == (
+    listing = list_xbd(tmp_path)
+    assert [scene.name for scene in listing.scenes] == [names[1]]
+    assert listing.quarantined == ()
+    assert listing.warnings == (
         "folder 'papers' is no split of xBD (train, tier3, test, hold) and was left out",
         "1 file in train/images not named <event>_<8 digits>_{pre,post}_disaster.png left out: notes.txt",
         f"2 labels in train/labels without image left out: {names[0]}_post_disaster, {names[0]}_pre_disaster",
@@ -343,13 +501,14 @@ def test_questions_it_cannot_answer(
         st.tuples(st.floats(-40, 100, allow_nan=False), st.floats(-40, 100, allow_nan=False)), min_size=3, max_size=8
     )
 )
-def test_painting_follows_the_opencv_rule_for_any_polygon(points: list[tuple[float, float]]) -> None:
+def test_painting_follows_the_opencv_rule_for_any_polygon(
+    tmp_path_factory: pytest.TempPathFactory, points: list[tuple[float, float]]
+) -> None:
     corners = np.array(points)
-    entry = {"properties": {"uid": "a"}, "wkt": wkt(corners)}
-    label = xbd_labels.Label(
-        metadata={}, buildings=(xbd_labels.Building("a", 1, xbd_labels._rings([entry], ["a"], name="x")[0]),)
-    )
-    mask = xbd_labels.paint(label, [1], height=64, width=64)
+    text = f"POLYGON (({', '.join(f'{x!r} {y!r}' for x, y in [*points, points[0]])}))"
+    path = tmp_path_factory.getbasetemp() / "any_00000001_pre_disaster.json"
+    write_label(path, [{"properties": {"uid": "a"}, "wkt": text}], size=64)
+    label = read_label(path, name="x", acquisition="pre", height=64, width=64)
     expected = np.zeros((64, 64), np.uint8)
-    cv2.fillPoly(expected, [np.round(np.round(corners, 6)).astype(np.int32)], 1)
-    assert (mask != expected).sum() == 0
+    cv2.fillPoly(expected, [np.round(corners).astype(np.int32)], 1)
+    assert np.array_equal(paint(label, [1], height=64, width=64), expected)

@@ -1,4 +1,4 @@
-"""Trees that cannot be used: each is refused with its own sentence, and nothing is left behind."""
+"""Files that cannot be used: each has its own sentence, takes its tile out alone, and nothing is left behind."""
 
 import json
 import os
@@ -14,13 +14,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pairlab.scenes.scene import Scene, SceneError
-from pairlab.scenes.xbd import XbdSource, open_xbd, xbd_fingerprint
+from pairlab.scenes.measuring import quarantined_by
+from pairlab.scenes.scene import Quarantined, Scene, SceneError
+from pairlab.scenes.xbd import XbdSource, open_xbd
+from pairlab.scenes.xbd_files import list_xbd, xbd_fingerprint
 from tests.pairlab.scenes.xbd_tree import write_xbd_tree
 
 TILE = "testville-flooding_00000000"
 IMAGE = f"train/images/{TILE}_post_disaster.png"
 LABEL = f"train/labels/{TILE}_post_disaster.json"
+PRE_IMAGE = f"train/images/{TILE}_pre_disaster.png"
+OTHER, THIRD = "sampleton-wildfire_00000001", "testville-flooding_00000002"
 
 
 @pytest.fixture
@@ -39,13 +43,51 @@ def snapshot(folder: Path) -> dict[str, str]:
 
 
 def refusal(folder: Path) -> str:
-    """Returns why the tree is refused, having checked that opening left everything as it was."""
+    """Returns why the whole tree is refused, having checked that listing left everything as it was."""
     before, files = snapshot(folder.parent), len(os.listdir("/proc/self/fd"))
     with pytest.raises(SceneError) as error:
-        open_xbd(folder, damage_from="minor-damage")
+        list_xbd(folder)
     assert snapshot(folder.parent) == before
     assert len(os.listdir("/proc/self/fd")) == files
     return str(error.value)
+
+
+def quarantined(folder: Path) -> Quarantined:
+    """Returns the tile that listing quarantines, having checked that it is TILE and that the others stay."""
+    before, files = snapshot(folder.parent), len(os.listdir("/proc/self/fd"))
+    listing = list_xbd(folder)
+    assert snapshot(folder.parent) == before
+    assert len(os.listdir("/proc/self/fd")) == files
+    (left_out,) = listing.quarantined
+    assert left_out.scene == TILE
+    assert [scene.name for scene in listing.scenes] == [OTHER, THIRD]
+    return left_out
+
+
+def label_refusal(folder: Path) -> str:
+    """Returns why TILE's labels are refused, having checked that the tile is listed and that the others can be read."""
+    before, files = snapshot(folder.parent), len(os.listdir("/proc/self/fd"))
+    source = open_xbd(folder, damage_from="minor-damage")
+    sentences = []
+    for read in (source.label_facts, source.change):
+        with pytest.raises(SceneError) as error:
+            read(tile_of(source))
+        sentences.append(str(error.value))
+    for scene in source.scenes:
+        if scene.name != TILE:
+            assert source.label_facts(scene).attributes["post_sensor"] == "INVENTED01"
+    assert snapshot(folder.parent) == before
+    assert len(os.listdir("/proc/self/fd")) == files
+    assert sentences[0] == sentences[1]
+    assert quarantined_by(tile_of(source), error.value) == Quarantined(TILE, LABEL, sentences[0])
+    return sentences[0]
+
+
+def image_refusal(folder: Path) -> str:
+    """Returns why TILE is quarantined, having checked that IMAGE is named as the file at fault."""
+    left_out = quarantined(folder)
+    assert left_out.file == IMAGE
+    return left_out.reason
 
 
 def tile_of(source: XbdSource) -> Scene:
@@ -71,17 +113,17 @@ def rewrite_header(path: Path, *, width: int = 64, height: int = 64, bits: int =
 
 def test_missing_label(tree: Path) -> None:
     (tree / LABEL).unlink()
-    assert refusal(tree) == (
-        f"missing label {LABEL} (1 of 4 images in train/images have none): add it, or remove the tile's files"
-    )
+    assert quarantined(tree) == Quarantined(TILE, LABEL, f"missing label {LABEL}: add it, or remove the tile's files")
 
 
 @pytest.mark.parametrize(("gone", "stays"), [("post", "pre"), ("pre", "post")])
 def test_an_image_without_its_partner(tree: Path, gone: str, stays: str) -> None:
     (tree / f"train/images/{TILE}_{gone}_disaster.png").unlink()
-    assert refusal(tree) == (
-        f"train/images/{TILE}_{stays}_disaster.png has no {gone} image: {TILE}_{gone}_disaster.png is missing; "
-        "add it, or remove the tile's files"
+    partner = f"train/images/{TILE}_{stays}_disaster.png"
+    assert quarantined(tree) == Quarantined(
+        TILE,
+        partner,
+        f"{partner} has no {gone} image: {TILE}_{gone}_disaster.png is missing; add it, or remove the tile's files",
     )
 
 
@@ -89,15 +131,16 @@ def test_images_of_different_size(tree: Path) -> None:
     other = tree.parent / "other"
     write_xbd_tree(other, seed=4, scenes_per_split={"train": 1}, size=96)
     (other / IMAGE).replace(tree / IMAGE)
-    assert refusal(tree) == (
-        f"{IMAGE} has 96 × 96 pixels, but train/images/{TILE}_pre_disaster.png has 64 × 64: "
-        "both images of a tile must have the same size"
+    assert quarantined(tree) == Quarantined(
+        TILE,
+        IMAGE,
+        f"{IMAGE} has 96 × 96 pixels, but {PRE_IMAGE} has 64 × 64: both images of a tile must have the same size",
     )
 
 
 def test_a_label_of_another_size(tree: Path) -> None:
     edit(tree / LABEL, lambda content: content["metadata"].update(width=1024, height=1024))
-    assert refusal(tree) == (
+    assert label_refusal(tree) == (
         f"{LABEL} describes 1024 × 1024 pixels, but its image has 64 × 64: "
         "put label and image of the same tile together"
     )
@@ -137,13 +180,17 @@ def test_a_tile_in_two_splits(tree: Path) -> None:
         (tree / "hold" / part).mkdir(parents=True)
         for path in (tree / "train" / part).glob(f"{TILE}*"):
             (tree / "hold" / part / path.name).write_bytes(path.read_bytes())
-    assert refusal(tree) == f"tile {TILE} lies in train and in hold: a tile belongs to one split, remove one"
+    assert quarantined(tree) == Quarantined(
+        TILE,
+        f"hold/images/{TILE}_pre_disaster.png",
+        f"tile {TILE} lies in train and in hold: a tile belongs to one split, remove one",
+    )
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"features": ', "\x00", "[" * 100_000, "\udcff"])
 def test_broken_json(tree: Path, text: str) -> None:
     (tree / LABEL).write_bytes(text.encode(errors="surrogateescape"))
-    message = refusal(tree)
+    message = label_refusal(tree)
     assert message.startswith(f"{LABEL} is not valid JSON (")
     assert message.endswith("): copy the file again")
 
@@ -151,35 +198,36 @@ def test_broken_json(tree: Path, text: str) -> None:
 @pytest.mark.parametrize("text", ["[]", "null", "3", '"x"'])
 def test_json_of_another_kind(tree: Path, text: str) -> None:
     (tree / LABEL).write_text(text)
-    assert refusal(tree).startswith(f"{LABEL} is no xBD label: expected features and metadata, found ")
+    assert label_refusal(tree).startswith(f"{LABEL} is no xBD label: expected features and metadata, found ")
 
 
 @pytest.mark.parametrize("features", [None, [], {}, {"xy": 3}, {"lng_lat": []}])
 def test_a_label_without_polygons_in_pixels(tree: Path, features: object) -> None:
     edit(tree / LABEL, lambda content: content.update(features=features))
     assert (
-        refusal(tree) == f"{LABEL} has no list features.xy of buildings in pixels: put the original label in its place"
+        label_refusal(tree)
+        == f"{LABEL} has no list features.xy of buildings in pixels: put the original label in its place"
     )
 
 
 @pytest.mark.parametrize("length", [0, 5, 20, 33, 1000, -12, -1])
 def test_truncated_png(tree: Path, length: int) -> None:
     (tree / IMAGE).write_bytes((tree / IMAGE).read_bytes()[:length])
-    message = refusal(tree)
+    message = image_refusal(tree)
     assert message.startswith(f"{IMAGE} is ")
     assert "a truncated PNG" in message if length not in (0, 5) else "not a PNG" in message
 
 
 def test_a_file_of_another_kind(tree: Path) -> None:
     (tree / IMAGE).write_bytes(b"GIF89a" + bytes(100))
-    assert refusal(tree) == (
+    assert image_refusal(tree) == (
         f"{IMAGE} is not a PNG, but a file that starts with b'GIF89a\\x00\\x00': put the original image in its place"
     )
 
 
 def test_a_png_that_claims_to_be_huge(tree: Path) -> None:
     rewrite_header(tree / IMAGE, width=50_000, height=50_000)
-    assert refusal(tree) == (
+    assert image_refusal(tree) == (
         f"{IMAGE} claims 50000 × 50000 pixels; 1 to 8192 a side are read: cut larger images into tiles"
     )
 
@@ -187,7 +235,7 @@ def test_a_png_that_claims_to_be_huge(tree: Path) -> None:
 @pytest.mark.parametrize(("bits", "colour"), [(16, 2), (8, 0), (8, 3)])
 def test_a_png_that_is_not_8_bit_rgb(tree: Path, bits: int, colour: int) -> None:
     rewrite_header(tree / IMAGE, bits=bits, colour=colour)
-    assert refusal(tree) == (
+    assert image_refusal(tree) == (
         f"{IMAGE} is not 8-bit RGB (bit depth {bits}, colour type {colour}): convert it to 8-bit RGB"
     )
 
@@ -196,7 +244,9 @@ def test_a_damaged_header(tree: Path) -> None:
     data = bytearray((tree / IMAGE).read_bytes())
     data[19] ^= 1
     (tree / IMAGE).write_bytes(data)
-    assert refusal(tree) == f"{IMAGE} is a damaged PNG: its header does not match its checksum; copy the file again"
+    assert (
+        image_refusal(tree) == f"{IMAGE} is a damaged PNG: its header does not match its checksum; copy the file again"
+    )
 
 
 def test_damage_within_the_pixels_is_said_when_they_are_read(tree: Path) -> None:
@@ -216,7 +266,7 @@ def test_a_file_that_changes_after_opening(tree: Path) -> None:
     scene = tile_of(source)
     write_xbd_tree(tree, seed=4, scenes_per_split={"train": 2}, size=96)
     with pytest.raises(
-        SceneError, match="has 96 × 96 pixels, but had 64 × 64 when the dataset was opened: open it again"
+        SceneError, match="has 96 × 96 pixels, but had 64 × 64 when the dataset was indexed: index it again"
     ):
         source.image(scene, "pre")
     (tree / IMAGE).unlink()
@@ -242,7 +292,7 @@ def test_a_file_that_changes_after_opening(tree: Path) -> None:
 )
 def test_invalid_wkt(tree: Path, wkt: object) -> None:
     edit(tree / LABEL, lambda content: first(content).update(wkt=wkt))
-    message = refusal(tree)
+    message = label_refusal(tree)
     assert f"has invalid WKT {wkt!r}: expected POLYGON ((x y, x y, …)) in pixels, closed" in message
     assert message.startswith(f"{LABEL}: building '")
 
@@ -250,14 +300,14 @@ def test_invalid_wkt(tree: Path, wkt: object) -> None:
 @pytest.mark.parametrize("x", ["1e9", "nan", "inf", "-70000", "1e400"])
 def test_polygons_from_far_away(tree: Path, x: str) -> None:
     edit(tree / LABEL, lambda content: first(content).update(wkt=f"POLYGON (({x} 2, 3 4, 5 7, {x} 2))"))
-    message = refusal(tree)
+    message = label_refusal(tree)
     assert message.startswith(f"{LABEL}: building '")
     assert "invalid WKT" in message
 
 
 def test_missing_uid(tree: Path) -> None:
     edit(tree / LABEL, lambda content: first(content)["properties"].pop("uid"))
-    assert refusal(tree) == (
+    assert label_refusal(tree) == (
         f"{LABEL}: features.xy[0] has no uid, which joins a building's pre and post outline: "
         "put the original label in its place"
     )
@@ -265,13 +315,13 @@ def test_missing_uid(tree: Path) -> None:
 
 def test_missing_properties(tree: Path) -> None:
     edit(tree / LABEL, lambda content: first(content).pop("properties"))
-    assert refusal(tree) == f"{LABEL}: features.xy[0] has no properties: expected feature_type, subtype and uid"
+    assert label_refusal(tree) == f"{LABEL}: features.xy[0] has no properties: expected feature_type, subtype and uid"
 
 
 def test_missing_subtype(tree: Path) -> None:
     edit(tree / LABEL, lambda content: first(content)["properties"].update(uid="u-1"))
     edit(tree / LABEL, lambda content: first(content)["properties"].pop("subtype"))
-    assert refusal(tree) == (
+    assert label_refusal(tree) == (
         f"{LABEL}: building 'u-1' has no subtype: "
         "give one of no-damage, minor-damage, major-damage, destroyed, un-classified"
     )
@@ -280,7 +330,7 @@ def test_missing_subtype(tree: Path) -> None:
 @pytest.mark.parametrize("subtype", ["ruined", "", None, 3, ["destroyed"]])
 def test_unknown_subtype(tree: Path, subtype: object) -> None:
     edit(tree / LABEL, lambda content: first(content)["properties"].update(uid="u-1", subtype=subtype))
-    assert refusal(tree) == (
+    assert label_refusal(tree) == (
         f"{LABEL}: building 'u-1' has unknown subtype {subtype!r}: "
         "give one of no-damage, minor-damage, major-damage, destroyed, un-classified"
     )
@@ -288,7 +338,7 @@ def test_unknown_subtype(tree: Path, subtype: object) -> None:
 
 def test_something_that_is_no_building(tree: Path) -> None:
     edit(tree / LABEL, lambda content: first(content)["properties"].update(uid="u-1", feature_type="road"))
-    assert refusal(tree) == f"{LABEL}: 'u-1' has feature_type 'road'; xBD labels buildings only"
+    assert label_refusal(tree) == f"{LABEL}: 'u-1' has feature_type 'road'; xBD labels buildings only"
 
 
 @pytest.mark.parametrize("part", ["images", "labels"])
@@ -297,18 +347,43 @@ def test_a_file_that_links_out_of_the_folder(tree: Path, part: str) -> None:
     outside = tree.parent / inside.name
     inside.rename(outside)
     inside.symlink_to(outside)
-    message = f"{inside.relative_to(tree)} is a link that leads out of the dataset's folder: copy the file into it"
-    assert refusal(tree) == message
-    with pytest.raises(SceneError, match="is a link that leads out"):
-        xbd_fingerprint(tree)
+    name = str(inside.relative_to(tree))
+    message = f"{name} is a link that leads out of the dataset's folder: copy what it leads to into it"
+    assert quarantined(tree) == Quarantined(TILE, name, message)
+    known = xbd_fingerprint(tree)
+    outside.write_bytes(b"what lies outside is not looked at")
+    assert xbd_fingerprint(tree) == known
 
 
-@pytest.mark.parametrize("name", ["train", "train/images", "train/labels"])
+@pytest.mark.parametrize("part", ["images", "labels"])
+def test_a_file_that_becomes_a_link_after_listing_is_not_read(tree: Path, part: str) -> None:
+    source = open_xbd(tree, damage_from="minor-damage")
+    scene = tile_of(source)
+    inside = tree / (IMAGE if part == "images" else LABEL)
+    outside = tree.parent / inside.name
+    inside.rename(outside)
+    inside.symlink_to(outside)
+    with pytest.raises(SceneError, match=f"{inside.name} is a link that leads out of the dataset's folder"):
+        source.image(scene, "post") if part == "images" else source.mask(scene, "post", "building")
+
+
+@pytest.mark.parametrize("target", ["loop", "nowhere"])
+def test_a_link_that_leads_nowhere(tree: Path, target: str) -> None:
+    (tree / LABEL).unlink()
+    (tree / LABEL).symlink_to(tree / (LABEL if target == "loop" else "nowhere"))
+    left_out = quarantined(tree)
+    assert left_out.file == LABEL
+    assert left_out.reason.startswith(f"{LABEL} ")
+    assert len(xbd_fingerprint(tree)) == 64
+
+
+@pytest.mark.parametrize("name", ["train", "train/images", "train/labels", "papers"])
 def test_a_folder_that_links_out_of_the_folder(tree: Path, name: str) -> None:
     outside = tree.parent / "outside"
+    (tree / "papers").mkdir()
     (tree / name).rename(outside)
     (tree / name).symlink_to(outside)
-    assert refusal(tree).startswith(f"{name} is a link that leads out of the dataset's folder: copy the file")
+    assert refusal(tree).startswith(f"{name} is a link that leads out of the dataset's folder: copy what")
 
 
 def test_links_within_the_folder_and_to_the_folder_are_followed(tree: Path) -> None:
@@ -321,11 +396,49 @@ def test_links_within_the_folder_and_to_the_folder_are_followed(tree: Path) -> N
     assert source.image(tile_of(source), "post").shape == (64, 64, 3)
 
 
-def test_a_pipe_in_place_of_an_image_does_not_hang(tree: Path) -> None:
-    (tree / IMAGE).unlink()
-    os.mkfifo(tree / IMAGE)
-    with pytest.raises(SceneError, match="is no regular file: put the original file in its place"):
-        open_xbd(tree, damage_from="minor-damage")
+@pytest.mark.parametrize("name", [IMAGE, LABEL])
+def test_a_pipe_in_place_of_a_file_does_not_hang(tree: Path, name: str) -> None:
+    (tree / name).unlink()
+    os.mkfifo(tree / name)
+    message = f"{name} is no regular file: put the original file in its place"
+    assert quarantined(tree) == Quarantined(TILE, name, message)
+    assert len(xbd_fingerprint(tree)) == 64
+
+
+def test_a_label_that_becomes_a_pipe_after_listing_does_not_hang(tree: Path) -> None:
+    source = open_xbd(tree, damage_from="minor-damage")
+    (tree / LABEL).unlink()
+    os.mkfifo(tree / LABEL)
+    with pytest.raises(SceneError, match=f"{LABEL} is no regular file"):
+        source.label_facts(tile_of(source))
+
+
+def test_a_tree_of_which_nothing_can_be_used(tree: Path) -> None:
+    for path in tree.rglob("*_post_disaster.png"):
+        path.write_bytes(b"")
+    assert refusal(tree) == (
+        f"none of the 3 xBD tiles in folder 'tree' can be used; the first: train/images/{OTHER}_post_disaster.png is "
+        "not a PNG, but an empty file: put the original image in its place"
+    )
+
+
+def test_several_troubles_are_all_told(tree: Path) -> None:
+    (tree / IMAGE).write_bytes(b"")
+    (tree / f"test/labels/{THIRD}_pre_disaster.json").unlink()
+    listing = list_xbd(tree)
+    assert [(each.scene, each.file) for each in listing.quarantined] == [
+        (TILE, IMAGE),
+        (THIRD, f"test/labels/{THIRD}_pre_disaster.json"),
+    ]
+    assert [scene.name for scene in listing.scenes] == [OTHER]
+
+
+def test_digits_of_other_scripts_name_no_tile(tree: Path) -> None:
+    for path in list(tree.rglob(f"{TILE}*")):
+        path.rename(path.with_name(path.name.replace("00000000", "٠٠٠٠٠٠٠٠")))
+    listing = list_xbd(tree)
+    assert [scene.name for scene in listing.scenes] == [OTHER, THIRD]
+    assert sum("not named <event>_<8 digits>" in warning for warning in listing.warnings) == 2
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,6 +1,7 @@
 """Writes small trees in xBD's format: real PNGs and label files of invented places, drawn from a seed."""
 
 import json
+import math
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,8 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pairlab.scenes.places import EARTH_RADIUS
+
 SUBTYPES = ("no-damage", "minor-damage", "major-damage", "destroyed", "un-classified")
 EVENTS = ("testville-flooding", "sampleton-wildfire")
+METRES_PER_PIXEL = 0.5
 CAPTURED = {"pre": "2018-03-04T16:00:00.000Z", "post": "2018-09-10T16:00:00.000Z"}
 
 Corners = NDArray[np.float64]
@@ -40,6 +44,8 @@ def write_xbd_tree(
         buildings: polygons of a tile, at least 6.
         events: invented ones.
         targets: split folders that also get target masks, as train, test and hold of xBD have them.
+
+    Tiles with buildings lie where `place_of` says.
     """
     rng = np.random.default_rng(seed)
     names: list[str] = []
@@ -48,8 +54,23 @@ def write_xbd_tree(
             name = f"{events[len(names) % len(events)]}_{len(names):08d}"
             names.append(name)
             outlines = [] if position == 2 else _outlines(rng, size, buildings)
-            write_tile(folder / split, name, rng=rng, size=size, outlines=outlines, with_targets=split in targets)
+            corner = place_of(len(names) - 1, size=size)
+            write_tile(
+                folder / split,
+                name,
+                rng=rng,
+                size=size,
+                outlines=outlines,
+                with_targets=split in targets,
+                corner=corner,
+            )
     return names
+
+
+def place_of(number: int, *, size: int) -> tuple[float, float]:
+    """Returns longitude and latitude of the upper left corner of a tree's tile: side by side, eastward, in columns."""
+    side = math.degrees(size * METRES_PER_PIXEL / EARTH_RADIUS)
+    return 30.2 + number * side / math.cos(math.radians(50.0)), 50.0
 
 
 def write_tile(
@@ -60,8 +81,12 @@ def write_tile(
     size: int,
     outlines: Sequence[tuple[str, Corners, Corners]],
     with_targets: bool = False,
+    corner: tuple[float, float] | None = None,
 ) -> None:
-    """Writes one tile; `outlines` are (subtype, corners before, corners after), corners as (points, 2) of x and y."""
+    """Writes one tile; `outlines` are (subtype, corners before, corners after), corners as (points, 2) of x and y.
+
+    With a `corner` (longitude, latitude of the upper left one) the label also holds the outlines in degrees.
+    """
     uids = [str(uuid.UUID(bytes=rng.bytes(16))) for _ in outlines]
     ground = _ground(rng, size)
     for date, codes in (("pre", [1] * len(outlines)), ("post", [SUBTYPES.index(item[0]) + 1 for item in outlines])):
@@ -78,12 +103,19 @@ def write_tile(
             features.append({"properties": properties, "wkt": wkt(corners)})
         image = cv2.add(image, rng.integers(0, 12, image.shape, dtype=np.uint8))
         _write_png(folder / "images" / f"{name}_{date}_disaster.png", image[..., ::-1])
-        write_label(folder / "labels" / f"{name}_{date}_disaster.json", features, size=size)
+        degrees = []
+        if corner is not None:
+            for feature, (_, before, after) in zip(features, outlines, strict=True):
+                outline = _in_degrees(before if date == "pre" else after, corner)
+                degrees.append({**feature, "wkt": wkt(outline, digits=14)})
+        write_label(folder / "labels" / f"{name}_{date}_disaster.json", features, size=size, degrees=degrees)
         if with_targets:
             _write_png(folder / "targets" / f"{name}_{date}_disaster_target.png", target)
 
 
-def write_label(path: Path, features: list[dict[str, Any]], *, size: int) -> None:
+def write_label(
+    path: Path, features: list[dict[str, Any]], *, size: int, degrees: Sequence[dict[str, Any]] = ()
+) -> None:
     """Writes a label file with xBD's keys."""
     event, _, date, _ = path.stem.rsplit("_", 3)
     metadata = {
@@ -101,18 +133,27 @@ def write_label(path: Path, features: list[dict[str, Any]], *, size: int) -> Non
         "img_name": f"{path.stem}.png",
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"features": {"lng_lat": [], "xy": features}, "metadata": metadata}), encoding="utf-8")
+    content = {"features": {"lng_lat": [*degrees], "xy": features}, "metadata": metadata}
+    path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def wkt(*rings: Corners) -> str:
+def wkt(*rings: Corners, digits: int = 6) -> str:
     """Returns a closed polygon as well-known text: the outline, then holes."""
-    texts = [", ".join(f"{x:.6f} {y:.6f}" for x, y in [*ring.tolist(), ring[0].tolist()]) for ring in rings]
+    closed = [[*ring.tolist(), ring[0].tolist()] for ring in rings]
+    texts = [", ".join(f"{x:.{digits}f} {y:.{digits}f}" for x, y in ring) for ring in closed]
     return f"POLYGON ({', '.join(f'({text})' for text in texts)})"
 
 
 def rectangle(x: float, y: float, width: float, height: float) -> Corners:
     """Returns the four corners."""
     return np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]], dtype=np.float64)
+
+
+def _in_degrees(points: Corners, corner: tuple[float, float]) -> Corners:
+    """Returns points of a tile, in pixels, as longitude and latitude."""
+    longitude, latitude = corner
+    east, south = points.T * math.degrees(METRES_PER_PIXEL / EARTH_RADIUS)
+    return np.stack([longitude + east / math.cos(math.radians(latitude)), latitude - south], axis=1)
 
 
 def _outlines(rng: np.random.Generator, size: int, count: int) -> list[tuple[str, Corners, Corners]]:
