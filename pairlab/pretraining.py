@@ -46,7 +46,7 @@ def pretrain(
     Args:
         config: the resolved job.
         source: its dataset, opened with draw = config.seed.
-        index: all its chips at config.chip_size.
+        index: the chips, at config.chip_size, of the scenes that take part.
         folder: where checkpoints and weights are written.
         resume: a checkpoint of the same job to go on from; None begins anew.
         should_stop: asked after every step; True ends the run behind a checkpoint.
@@ -56,7 +56,7 @@ def pretrain(
         SceneError, PairingRefused, NetworkError, CheckpointError: the job cannot run as asked.
         DivergedError: the loss became NaN or infinite.
     """
-    pairs = draw_train_pairs(config, source, index)
+    pairs = draw_train_pairs(config, index)
     run = _Run(config, source, pairs, device)
     step = run.resume(resume) if resume is not None else 0
     total = config.pretraining.steps
@@ -113,18 +113,18 @@ def pretrain(
     )
 
 
-def draw_train_pairs(config: PretrainJob, source: SceneSource, index: ChipIndex) -> PairList:
+def draw_train_pairs(config: PretrainJob, index: ChipIndex) -> PairList:
     """Returns the pairs of a job, drawn from the train split alone.
 
     Raises:
         SceneError: the splits do not fit the dataset.
         PairingRefused: the data cannot meet the pairing.
     """
-    assigned = assign_splits(source.scenes, config.splits)
+    assigned = assign_splits(index.scenes, config.splits)
     train = index.of_scenes({name for name, split in assigned.items() if split == "train"})
     return draw_pairs(
         train,
-        acquisitions=source.scenes[0].acquisitions,
+        acquisitions=index.scenes[0].acquisitions,
         pairing=config.pairing,
         places=config.places,
         seed=config.seed,
@@ -145,7 +145,8 @@ class _Run:
     def __init__(self, config: PretrainJob, source: SceneSource, pairs: PairList, device: torch.device) -> None:
         self.config, self.device = config, device
         self.precision = best_precision(device)
-        self.network = build_network(config.network, seed=config.seed)
+        self.bands = source.bands
+        self.network = build_network(config.network, seed=config.seed, bands=len(self.bands))
         self.objective = build_objective(config.method, self.network.channels, seed=config.seed)
         self.trained = nn.ModuleDict({"network": self.network, "objective": self.objective})
         self.trained.to(device).to(memory_format=self.precision.memory_format)
@@ -165,7 +166,7 @@ class _Run:
 
     def optimize(self, batch: PairBatch) -> float:
         """Takes one step and returns its loss."""
-        images = to_unit_range(torch.from_numpy(batch.chips).to(self.device).permute(0, 3, 1, 2))
+        images = to_unit_range(torch.from_numpy(batch.chips).to(self.device).permute(0, 3, 1, 2), self.bands)
         views = standardise(vary(crop(images, batch.views), batch.factors))
         views = views.contiguous(memory_format=self.precision.memory_format)
         self.trained.train()

@@ -20,12 +20,12 @@ from torch.nn import functional
 from pairlab.checkpoint import SavedFile, load_weights
 from pairlab.events import Event, Finished, Metrics, Saved, Started
 from pairlab.experiment.expansion import SegmentJob
-from pairlab.experiment.protocols import FineTuning, LinearProbe
-from pairlab.metrics import confusion_counts, iou_from_counts, mean_iou
+from pairlab.experiment.protocols import FineTuning, LabelScheme, LinearProbe
+from pairlab.metrics import confusion_counts, iou_from_counts, mean_iou, xview2_score
 from pairlab.networks import DenseNetwork, LinearHead, build_network
 from pairlab.precision import Precision, best_precision
 from pairlab.scenes.index import ChipIndex
-from pairlab.scenes.scene import IGNORE, Scene, SceneSource, UInt8Array
+from pairlab.scenes.scene import IGNORE, Pixels, Scene, SceneSource, UInt8Array
 from pairlab.scenes.splits import assign_splits
 from pairlab.views.pixels import standardise, to_unit_range
 
@@ -35,6 +35,8 @@ TEST_PREDICTIONS = 32
 METRIC_POINTS = 40
 PIXELS_PER_BATCH = 1 << 20
 """Pixels predicted at once."""
+SIZE_MULTIPLE = 32
+"""Height and width that encoders take are multiples of it; scenes of another size are padded for them."""
 
 
 class SegmentationError(ValueError):
@@ -58,7 +60,7 @@ def segment(
     Args:
         config: the resolved job.
         source: its dataset, opened with draw = config.seed.
-        index: all its chips at config.chip_size.
+        index: the chips, at config.chip_size, of the scenes that take part.
         folder: where predictions and results are written.
         weights: the pretraining's weights; None keeps the random ones of the seed.
         should_stop: asked after every step; True ends the run.
@@ -81,7 +83,7 @@ def segment(
     counts: dict[str, Any] = {}
     began, first_step = time.perf_counter(), 0
     for protocol in config.protocols:
-        network = build_network(config.network, seed=config.seed)
+        network = build_network(config.network, seed=config.seed, bands=len(source.bands))
         if weights is not None:
             load_weights(weights.path, network, sha256=weights.sha256)
         run = _ProtocolRun(config, protocol, task, network, precision)
@@ -121,40 +123,55 @@ class _Task:
     source: SceneSource
     classes: tuple[str, ...]
     acquisition: str
-    images: UInt8Array
-    """Labelled chips, shape (chips, size, size, 3)."""
+    images: Pixels
+    """Labelled chips, shape (chips, size, size, bands)."""
     targets: UInt8Array
     """Their classes, shape (chips, size, size)."""
     splits: Mapping[str, tuple[Scene, ...]]
 
     @classmethod
     def prepare(cls, config: SegmentJob, source: SceneSource, index: ChipIndex) -> "_Task":
-        assigned = assign_splits(source.scenes, config.splits)
-        by_name = {scene.name: scene for scene in source.scenes}
-        acquisition = source.scenes[0].acquisitions[-1]
+        assigned = assign_splits(index.scenes, config.splits)
+        acquisition = index.scenes[0].acquisitions[-1]
         train = index.of_scenes({name for name, split in assigned.items() if split == "train"})
-        rows = labelled_chips(train, config.labels.train_chips, seed=config.seed)
-        images, targets = [], []
-        for row in rows:
-            scene = by_name[train.scenes[train.scene[row]]]
+        images: list[Pixels] = []
+        targets: list[UInt8Array] = []
+        for row in labelled_chips(train, config.labels.train_chips, seed=config.seed, spare=True):
+            scene = train.scenes[train.scene[row]]
             window = np.s_[
                 train.y[row] : train.y[row] + config.chip_size, train.x[row] : train.x[row] + config.chip_size
             ]
+            target = label_mask(config, source, scene, acquisition)[window]
+            if (target == IGNORE).all():
+                continue  # nobody labelled it
             images.append(source.image(scene, acquisition)[window])
-            targets.append(label_mask(config, source, scene, acquisition)[window])
+            targets.append(target)
+            if len(targets) == config.labels.train_chips:
+                break
+        else:
+            raise SegmentationError(
+                f"labels.train_chips asks for {config.labels.train_chips} labelled chips; the train split has "
+                f"{len(targets)} with labels of {acquisition}"
+            )
         task_scenes = {
-            split: tuple(scene for scene in source.scenes if assigned[scene.name] == split)
+            split: tuple(scene for scene in index.scenes if assigned[scene.name] == split)
             for split in ("validation", "test")
         }
-        classes = source.classes(config.labels.scheme)
+        classes = source.classes(config.labels.scheme, unclassified=config.labels.unclassified)
         return cls(source, classes, acquisition, np.stack(images), np.stack(targets), task_scenes)
 
 
-def labelled_chips(train: ChipIndex, count: int, *, seed: int) -> NDArray[np.intp]:
+def labelled_chips(train: ChipIndex, count: int, *, seed: int, spare: bool = False) -> NDArray[np.intp]:
     """Returns the rows of the chips whose labels may be learned from, nested: fewer chips are a part of more.
 
     Half of them show relevant change as far as there are such chips, then come chips with objects, then any, so that
     rare classes are not left out of small budgets.
+
+    Args:
+        train: the chips of the train split.
+        count: how many.
+        seed: of their order.
+        spare: return all chips behind them as well, for those that turn out to have no label.
 
     Raises:
         SegmentationError: there are fewer chips with data.
@@ -170,7 +187,7 @@ def labelled_chips(train: ChipIndex, count: int, *, seed: int) -> NDArray[np.int
     empty = [row for row in order if train.object_pixels[row] == 0]
     both = min(len(changed), len(others))
     alternating = [row for pair in zip(changed[:both], others[:both], strict=True) for row in pair]
-    return np.array([*alternating, *changed[both:], *others[both:], *empty][:count], dtype=np.intp)
+    return np.array([*alternating, *changed[both:], *others[both:], *empty][: None if spare else count], dtype=np.intp)
 
 
 class _ProtocolRun:
@@ -234,18 +251,21 @@ class _ProtocolRun:
         predictions: list[UInt8Array] = []
         for batch in _batches(scenes):
             images = np.stack([self.task.source.image(scene, self.task.acquisition) for scene in batch])
-            logits = self.head(self._features(images), size=(images.shape[1], images.shape[2]))
+            height, width = images.shape[1:3]
+            down, across = -height % SIZE_MULTIPLE, -width % SIZE_MULTIPLE
+            images = np.pad(images, ((0, 0), (0, down), (0, across), (0, 0)), mode="edge")
+            logits = self.head(self._features(images), size=(height + down, width + across))[..., :height, :width]
             predictions.extend(logits.argmax(dim=1).to(torch.uint8).cpu().numpy())
         counts = []
         for scene, prediction in zip(scenes, predictions, strict=True):
             target = label_mask(self.config, self.task.source, scene, self.task.acquisition)
             counts.append(confusion_counts(prediction, target, num_classes=len(self.task.classes), ignore_index=IGNORE))
-        return _Evaluation(split, scenes, predictions, counts, self.task.classes)
+        return _Evaluation(split, scenes, predictions, counts, self.task.classes, self.config.labels.scheme)
 
-    def _features(self, images: UInt8Array, *, turns: int = 0, mirror: bool = False) -> Tensor:
-        """Returns float32 features of uint8 images (batch, height, width, 3)."""
+    def _features(self, images: Pixels, *, turns: int = 0, mirror: bool = False) -> Tensor:
+        """Returns float32 features of images (batch, height, width, bands)."""
         tensor = torch.from_numpy(images).to(self.precision.device).permute(0, 3, 1, 2)
-        tensor = _turned(standardise(to_unit_range(tensor)), turns, mirror)
+        tensor = _turned(standardise(to_unit_range(tensor, self.task.source.bands)), turns, mirror)
         with self.precision.context():
             features = self.network(tensor.contiguous(memory_format=self.precision.memory_format))
         return torch.as_tensor(features, dtype=torch.float32)
@@ -261,15 +281,26 @@ class _Evaluation:
     counts: list[NDArray[np.int64]]
     """Per scene, confusion counts (target, prediction)."""
     classes: tuple[str, ...]
+    scheme: LabelScheme
 
     def summary(self) -> dict[str, Any]:
-        """Returns mIoU and IoU per class from the counts of all scenes together, JSON-able."""
+        """Returns mIoU, IoU per class and, of damage levels, the xView2 score, from the counts of all scenes."""
         total = np.sum(self.counts, axis=0)
-        return {
+        figures = {
             "miou": _finite(mean_iou(total)),
             "iou": self.named(iou_from_counts(total)),
             "confusion": total.tolist(),
             "scenes": len(self.scenes),
+        }
+        return {**figures, "xview2": self._xview2(total)} if self.scheme == "damage_levels" else figures
+
+    def _xview2(self, total: NDArray[np.int64]) -> dict[str, Any]:
+        score = xview2_score(total)
+        return {
+            "score": score.score,
+            "localisation_f1": score.localisation_f1,
+            "damage_f1": score.damage_f1,
+            "f1": dict(zip(self.classes[1:5], score.per_level, strict=True)),
         }
 
     def named(self, iou: NDArray[np.float64]) -> dict[str, float | None]:
@@ -286,7 +317,7 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _parts(images: UInt8Array) -> int:
+def _parts(images: Pixels) -> int:
     return max(1, math.ceil(images[..., 0].size / PIXELS_PER_BATCH))
 
 

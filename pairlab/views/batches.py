@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from pairlab.experiment.methods import Pretraining
 from pairlab.pairing.pair import Pair, PairList, Shot
-from pairlab.scenes.scene import SceneSource, UInt8Array
+from pairlab.scenes.scene import Pixels, SceneSource
+from pairlab.scenes.stored_images import chip_of
 from pairlab.views.geometry import UNMATCHED, covered_cells, draw_points, draw_views, match_cells
 from pairlab.views.pixels import PhotometricFactors, draw_factors
 
@@ -23,8 +24,8 @@ class PairBatch:
     """What one optimizer step needs; views of anchors come first, then those of positives."""
 
     step: int
-    chips: UInt8Array
-    """Shape (2 · pairs, size, size, 3)."""
+    chips: Pixels
+    """As the dataset has them, shape (2 · pairs, size, size, bands)."""
     views: NDArray[np.float64]
     """Shape (2 · pairs, 2, 3)."""
     factors: PhotometricFactors
@@ -56,8 +57,8 @@ class PairBatches:
         self._source, self._pairs, self._training = source, pairs, training
         self._seed, self._grid, self._points = seed, grid, points
         self._scenes = {scene.name: scene for scene in source.scenes}
-        self._chips: dict[Shot, UInt8Array] = {}
-        self._room = CHIP_CACHE_BYTES // (pairs.size**2 * 3)
+        self._chips: dict[Shot, Pixels] = {}
+        self._room = CHIP_CACHE_BYTES
 
     def batch(self, step: int) -> PairBatch:
         """Returns the batch of one step (from 0)."""
@@ -131,17 +132,20 @@ class PairBatches:
 
     def _changed(self, pair: Pair) -> NDArray[np.bool_]:
         window = np.s_[pair.anchor.y : pair.anchor.y + pair.size, pair.anchor.x : pair.anchor.x + pair.size]
-        maps = self._source.change(self._scenes[pair.anchor.scene])
+        maps = self._source.change(self._scenes[pair.anchor.scene], pixels=False)
         return np.asarray((maps.changed | maps.unknown)[window])
 
-    def _chip(self, shot: Shot) -> UInt8Array:
+    def _chip(self, shot: Shot) -> Pixels:
         chip = self._chips.get(shot)
         if chip is None:
             size = self._pairs.size
-            image = self._source.image(self._scenes[shot.scene], shot.acquisition, state=shot.state)
-            chip = np.ascontiguousarray(image[shot.y : shot.y + size, shot.x : shot.x + size])
-            if len(self._chips) < self._room:
+            scene = self._scenes[shot.scene]
+            chip = np.ascontiguousarray(
+                chip_of(self._source, scene, shot.acquisition, y=shot.y, x=shot.x, size=size, state=shot.state)
+            )
+            if chip.nbytes <= self._room:
                 self._chips[shot] = chip
+                self._room -= chip.nbytes
         return chip
 
     def _generator(self, purpose: str, number: int) -> np.random.Generator:

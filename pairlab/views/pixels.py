@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pairlab.experiment.methods import Augmentation
+from pairlab.scenes.scene import RGB, Bands
 
 MEAN, DEVIATION = 0.5, 0.25
 
@@ -23,9 +24,9 @@ class PhotometricFactors:
     contrast: NDArray[np.float32]
     """Factor about the view's mean."""
     saturation: NDArray[np.float32]
-    """Factor; 0 is grey."""
+    """Factor; 0 is grey. Of RGB alone."""
     hue: NDArray[np.float32]
-    """Radians."""
+    """Radians. Of RGB alone."""
     blur: NDArray[np.float32]
     """Deviation of the Gaussian in pixels; 0 is none."""
 
@@ -45,9 +46,21 @@ def draw_factors(count: int, augmentation: Augmentation, *, rng: np.random.Gener
     )
 
 
-def to_unit_range(images: Tensor) -> Tensor:
-    """Returns uint8 images as float32 in [0, 1]."""
-    return images.float() / 255.0
+def to_unit_range(images: Tensor, bands: Bands) -> Tensor:
+    """Returns images as float32 in [0, 1]: each band's low becomes 0 and its high 1; what has no data becomes 0.
+
+    Args:
+        images: uint8, uint16 or float32 as they are in their files, shape (batch, bands, height, width).
+        bands: of their dataset.
+    """
+    values = images.float()
+    if images.dtype == torch.uint8 and bands == RGB:
+        return values / 255.0
+    low, high = (torch.tensor(limits).to(values)[:, None, None] for limits in (bands.low, bands.high))
+    known = values.isfinite()
+    if bands.no_data is not None:
+        known &= (values != bands.no_data).any(dim=1, keepdim=True)
+    return torch.where(known, ((values - low) / (high - low)).clamp(0, 1), 0.0)
 
 
 def standardise(images: Tensor) -> Tensor:
@@ -74,8 +87,10 @@ def crop(images: Tensor, matrices: NDArray[np.float64]) -> Tensor:
 def vary(images: Tensor, factors: PhotometricFactors) -> Tensor:
     """Returns images in [0, 1] with light, contrast, colour and sharpness varied, float32 in [0, 1].
 
+    Hue and saturation are a matter of RGB: of any other number of bands they vary nothing.
+
     Args:
-        images: float32 in [0, 1], shape (views, 3, height, width).
+        images: float32 in [0, 1], shape (views, bands, height, width).
         factors: one of each per view.
     """
     brightness, contrast, saturation, hue, blur = (
@@ -85,10 +100,11 @@ def vary(images: Tensor, factors: PhotometricFactors) -> Tensor:
     images = (images * brightness[:, None, None, None]).clamp(0, 1)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     images = ((images - mean) * contrast[:, None, None, None] + mean).clamp(0, 1)
-    if bool((hue != 0).any()):
-        images = kornia.enhance.adjust_hue(images, hue)
-    gray = kornia.color.rgb_to_grayscale(images)
-    images = (gray + (images - gray) * saturation[:, None, None, None]).clamp(0, 1)
+    if images.shape[1] == len(RGB):
+        if bool((hue != 0).any()):
+            images = kornia.enhance.adjust_hue(images, hue)
+        gray = kornia.color.rgb_to_grayscale(images)
+        images = (gray + (images - gray) * saturation[:, None, None, None]).clamp(0, 1)
     blurred = torch.nonzero(blur > 0).flatten()
     if len(blurred):
         sigma = blur[blurred, None].expand(-1, 2)

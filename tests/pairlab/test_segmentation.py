@@ -11,7 +11,7 @@ from pairlab.events import Finished, Metrics, Saved, Started
 from pairlab.experiment.datasets import SyntheticDataset
 from pairlab.metrics import confusion_counts, iou_from_counts
 from pairlab.networks import build_network
-from pairlab.scenes.index import build_index
+from pairlab.scenes.measuring import build_index
 from pairlab.scenes.synthetic import SyntheticSource
 from pairlab.segmentation import SegmentationError, labelled_chips
 from tests.pairlab.training_jobs import DATASET, pretrain_job, run, segment_job
@@ -110,8 +110,8 @@ def test_a_stop_is_met_at_the_next_step(tmp_path: Path) -> None:
 
 
 def test_labelled_chips_nest_and_show_change_first() -> None:
-    index = build_index(SyntheticSource(SyntheticDataset(train=60, validation=1, test=1)), 64)
-    train = index.of_scenes({name for name in index.scenes if name.startswith("train")})
+    index = build_index(SyntheticSource(SyntheticDataset(train=60, validation=1, test=1))).chips(64)
+    train = index.of_scenes({scene.name for scene in index.scenes if scene.split == "train"})
     few, many = labelled_chips(train, 6, seed=1), labelled_chips(train, 30, seed=1)
     assert few.tolist() == many[:6].tolist()
     assert (train.changed_pixels[few] > 0).sum() == 3

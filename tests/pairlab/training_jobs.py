@@ -11,7 +11,7 @@ from pairlab.experiment.datasets import SyntheticDataset
 from pairlab.experiment.expansion import DatasetReference, PretrainJob, SegmentJob, expand
 from pairlab.experiment.experiment import Experiment
 from pairlab.pretraining import pretrain
-from pairlab.scenes.index import build_index
+from pairlab.scenes.measuring import build_index
 from pairlab.scenes.synthetic import SyntheticSource
 from pairlab.segmentation import segment
 
@@ -59,7 +59,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     assert isinstance(job.dataset.config, SyntheticDataset)
     source = SyntheticSource(job.dataset.config, draw=job.seed)
-    index = build_index(source, job.chip_size)
+    index = build_index(source).chips(job.chip_size)
     device = torch.device("cpu")
     if isinstance(job, PretrainJob):
         return pretrain(job, source, index, folder=folder, resume=start, should_stop=should_stop, device=device)

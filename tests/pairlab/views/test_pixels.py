@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from pairlab.experiment.methods import Augmentation
+from pairlab.scenes.scene import RGB, Bands
 from pairlab.views.geometry import draw_views, to_chip
-from pairlab.views.pixels import PhotometricFactors, crop, draw_factors, vary
+from pairlab.views.pixels import PhotometricFactors, crop, draw_factors, to_unit_range, vary
 
 SIZE = 32
 
@@ -60,3 +61,40 @@ def test_factors_follow_their_ranges_and_probabilities() -> None:
     assert np.abs(drawn.hue).max() <= 0.1 * 2 * np.pi + 1e-6
     assert drawn.brightness.min() >= 0.6
     assert drawn.brightness.max() <= 1.4
+
+
+def test_rgb_of_eight_bits_is_divided_by_255_and_nothing_else() -> None:
+    images = torch.arange(256, dtype=torch.uint8).repeat(3).reshape(1, 3, 16, 16)
+    assert torch.equal(to_unit_range(images, RGB), images.float() / 255.0)
+    # The general way gives the same numbers, bit for bit.
+    assert torch.equal(to_unit_range(images, Bands(no_data=-1.0)), images.float() / 255.0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_each_band_is_mapped_by_its_own_limits(dtype: type[np.generic]) -> None:
+    bands = Bands(names=("a", "b"), low=(50.0, 0.0), high=(150.0, 200.0))
+    values = np.array([[0, 0], [50, 50], [100, 100], [150, 150], [250, 250]], dtype=dtype)
+    images = torch.from_numpy(values.T.reshape(1, 2, 1, 5).copy())
+    expected = torch.tensor([[0.0, 0.0, 0.5, 1.0, 1.0], [0.0, 0.25, 0.5, 0.75, 1.0]])
+    assert torch.equal(to_unit_range(images, bands)[0, :, 0], expected)
+
+
+def test_what_has_no_data_becomes_zero() -> None:
+    bands = Bands(names=("a", "b"), low=(-10.0, -10.0), high=(10.0, 10.0), no_data=7.0)
+    values = torch.tensor([[7.0, 7.0, float("nan"), float("inf"), -float("inf"), 0.0], [7.0, 0.0, 0.0, 0.0, 7.0, 0.0]])
+    found = to_unit_range(values.reshape(1, 2, 1, 6), bands)[0, :, 0]
+    # A value counts as no data where all bands have it; what is no number counts by itself.
+    assert found[0].tolist() == pytest.approx([0.0, 0.85, 0.0, 0.0, 0.0, 0.5])
+    assert found[1].tolist() == pytest.approx([0.0, 0.5, 0.5, 0.5, 0.85, 0.5])
+
+
+@pytest.mark.parametrize("bands", [1, 2, 5, 13])
+def test_other_bands_than_rgb_keep_their_ratios(bands: int) -> None:
+    images = torch.rand(2, bands, SIZE, SIZE) * 0.4 + 0.1
+    assert torch.allclose(vary(images, factors(2, hue=1.0, saturation=0.0)), images, atol=1e-6)
+    assert torch.allclose(vary(images, factors(2, brightness=1.5)), images * 1.5, atol=1e-5)
+    flat = vary(images, factors(2, contrast=0.0))
+    assert float(flat.std(dim=(1, 2, 3)).max()) < 1e-5
+    blurred = vary(images, factors(2, blur=1.0))
+    assert blurred.shape == images.shape
+    assert float(blurred.std()) < float(images.std())
