@@ -4,54 +4,48 @@ Whether an object is intact shows in its texture alone: colour, mean and contras
 for both states and for all classes, so that nothing short of texture tells them apart.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pairlab.experiment.datasets import SyntheticDataset, SyntheticScenes
-from pairlab.experiment.protocols import LabelScheme
-from pairlab.scenes.scene import ChangeMaps, Scene, SceneError, UInt8Array
+from pairlab.experiment.datasets import SyntheticDataset
+from pairlab.experiment.protocols import LabelScheme, Unclassified
+from pairlab.scenes.byte_cache import ByteCache
+from pairlab.scenes.scene import (
+    RGB,
+    Attribute,
+    Bands,
+    BoolArray,
+    ChangeMaps,
+    LabelFacts,
+    Outline,
+    Pixels,
+    Scene,
+    SceneError,
+    SceneObjects,
+    UInt8Array,
+)
+from pairlab.scenes.synthetic_acquisition import Nuisance, acquire, draw_nuisance
+from pairlab.scenes.synthetic_draws import GENERATOR_VERSION, Purpose, SceneKey
+from pairlab.scenes.synthetic_layout import Layout, make_layout, outline_at
+from pairlab.scenes.synthetic_surface import ground, in_season, moved, paint
 
-GENERATOR_VERSION = 1
-"""Raised whenever the same knobs would render other pixels."""
+__all__ = ["ACQUISITIONS", "GENERATOR_VERSION", "OBJECT_CLASSES", "SPLIT_NAMES", "SyntheticSource"]
+
 ACQUISITIONS = ("pre", "post")
+OBJECT_CLASSES = ("intact", "damaged")
 SPLIT_NAMES = ("train", "validation", "test")
-
-Float32Array = NDArray[np.float32]
-_LAYOUT, _GROUND, _NUISANCE, _DAMAGE = range(4)
-
-
-@dataclass(frozen=True, slots=True)
-class SceneObject:
-    """One object: a rotated rectangle with a texture of its class, torn where it is damaged."""
-
-    class_index: int
-    corners: Float32Array
-    """Shape (4, 2), pixels (x, y)."""
-    angle: float
-    """Of the texture, radians."""
-    phase: float
-    colour: Float32Array
-    """Shape (3,), RGB in [0, 1]."""
-    contrast: float
-    changes: bool
-    """Intact in the first acquisition, damaged in the last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What stands where in a scene; `owner` is the object's position + 1 per pixel, 0 on the ground."""
-
-    objects: tuple[SceneObject, ...]
-    owner: UInt8Array
+LAYOUT_CACHE_BYTES = 64 << 20
 
 
 class SyntheticSource:
     """Scenes rendered on demand; equal for equal (config, draw), in any process and any order.
+
+    Masks and change maps are equal on every machine; images may differ by one grey level in a few pixels between
+    processors, whose sines differ in the last bit.
 
     Classes of scheme `intact_damaged`: 0 background, 1 intact, 2 damaged. Of `building`: 0 background, 1 object. Of
     `object_states`: 0 background, then for each object class c: 1 + 2c intact, 2 + 2c damaged.
@@ -61,36 +55,50 @@ class SyntheticSource:
         """Opens the scenes.
 
         Args:
-            config: number of scenes per split, and the preset of knobs.
+            config: number of scenes per split, the preset and the knobs that differ from it.
             draw: which redraw of all scenes.
         """
-        self._knobs = config.scenes
-        self._draw = draw
+        self.knobs = config.scenes
         counts = (config.train, config.validation, config.test)
-        self._keys: dict[str, tuple[int, int]] = {}
+        self._keys: dict[str, SceneKey] = {}
         scenes = []
         for split, (split_name, count) in enumerate(zip(SPLIT_NAMES, counts, strict=True)):
             for number in range(count):
                 name = f"{split_name}-{number:06d}"
-                self._keys[name] = (split, number)
-                size = self._knobs.size
+                self._keys[name] = SceneKey(draw, split, number)
+                size = self.knobs.size
                 scenes.append(Scene(name, split_name, "synthetic", ACQUISITIONS, height=size, width=size))
         self._scenes = tuple(scenes)
-        self._layout = lru_cache(maxsize=4096)(self._make_layout)
+        self._layouts: ByteCache[Layout] = ByteCache(LAYOUT_CACHE_BYTES, size_of=lambda layout: layout.nbytes)
 
     @property
     def scenes(self) -> tuple[Scene, ...]:
         """All scenes: train, validation, test."""
         return self._scenes
 
-    def classes(self, scheme: LabelScheme) -> tuple[str, ...]:
+    @property
+    def kept_bytes(self) -> int:
+        """Memory that layouts kept for later take."""
+        return self._layouts.bytes
+
+    @property
+    def bands(self) -> Bands:
+        """Red, green and blue."""
+        return RGB
+
+    @property
+    def object_classes(self) -> tuple[str, ...]:
+        """The states an object's label can tell."""
+        return OBJECT_CLASSES
+
+    def classes(self, scheme: LabelScheme, *, unclassified: Unclassified = "ignore") -> tuple[str, ...]:  # noqa: ARG002
         """Returns the class names of a scheme; raises SceneError for schemes of other datasets."""
         if scheme == "building":
             return ("background", "object")
         if scheme == "intact_damaged":
-            return ("background", "intact", "damaged")
+            return ("background", *OBJECT_CLASSES)
         if scheme == "object_states":
-            states = [f"{kind} {state}" for kind in self._kinds() for state in ("intact", "damaged")]
+            states = [f"{kind} {state}" for kind in self._kinds() for state in OBJECT_CLASSES]
             return ("background", *states)
         raise SceneError(
             f"synthetic scenes have no label scheme {scheme!r}; there are: building, intact_damaged, object_states"
@@ -98,16 +106,17 @@ class SyntheticSource:
 
     def image(self, scene: Scene, acquisition: str, *, state: str | None = None) -> UInt8Array:
         """Returns the rendered image, uint8 RGB of shape (size, size, 3)."""
-        _check_acquisition(acquisition)
-        _check_acquisition(state or acquisition)
-        damaged = (state or acquisition) == ACQUISITIONS[-1]
-        layout = self._layout(scene.name)
-        surface = _ground(self._knobs.size, self._generator(scene.name, _GROUND))
-        for position, item in enumerate(layout.objects):
-            torn = self._generator(scene.name, _DAMAGE, position) if damaged and item.changes else None
-            _paint(surface, layout.owner == position + 1, item, torn)
-        rng = self._generator(scene.name, _NUISANCE, ACQUISITIONS.index(acquisition))
-        return _acquire(surface, self._knobs, rng)
+        number = _number(acquisition)
+        damaged = _number(state or acquisition) == len(ACQUISITIONS) - 1
+        key, layout = self._keys[scene.name], self._layout(scene)
+        nuisance, noise = draw_nuisance(self.knobs, key, number)
+        surface = ground(self.knobs.size, key.generator(Purpose.GROUND))
+        if self.knobs.season:
+            plants = key.generator(Purpose.SEASON, 0)
+            surface = in_season(surface, nuisance.vegetation, nuisance.drought, rng=plants)
+        surface = moved(surface, nuisance.shift)
+        paint(surface, layout, number, knobs=self.knobs, torn=key if damaged else None)
+        return acquire(surface, nuisance, noise)
 
     def mask(
         self,
@@ -115,161 +124,99 @@ class SyntheticSource:
         acquisition: str,
         scheme: LabelScheme,
         *,
-        unclassified: str = "ignore",  # noqa: ARG002
+        unclassified: Unclassified = "ignore",  # noqa: ARG002
     ) -> UInt8Array:
         """Returns class indices, uint8 of shape (size, size); synthetic scenes leave nothing un-classified."""
-        _check_acquisition(acquisition)
+        number = _number(acquisition)
         self.classes(scheme)
-        layout = self._layout(scene.name)
-        lookup = np.zeros(len(layout.objects) + 1, dtype=np.uint8)
-        for position, item in enumerate(layout.objects):
-            damaged = int(item.changes and acquisition == ACQUISITIONS[-1])
-            by_scheme: Mapping[str, int] = {
-                "building": 1,
-                "intact_damaged": 1 + damaged,
-                "object_states": 1 + 2 * item.class_index + damaged,
-            }
-            lookup[position + 1] = by_scheme[scheme]
-        return lookup[layout.owner]
+        layout = self._layout(scene)
+        states = _label_states(layout, number)
+        kinds = np.array([item.class_index for item in layout.objects], dtype=np.int64)
+        values: Mapping[str, NDArray[np.int64]] = {
+            "building": np.ones_like(kinds),
+            "intact_damaged": 1 + states,
+            "object_states": 1 + 2 * kinds + states,
+        }
+        lookup = np.concatenate([[0], values[scheme]]).astype(np.uint8)
+        return lookup[layout.owners[number]]
 
-    def change(self, scene: Scene) -> ChangeMaps:
-        """Returns the relevant change, known by construction."""
-        layout = self._layout(scene.name)
-        changes = np.array([False, *(item.changes for item in layout.objects)])
-        nowhere = np.zeros(layout.owner.shape, dtype=bool)
-        return ChangeMaps(changed=changes[layout.owner], objects=layout.owner > 0, unknown=nowhere, valid=~nowhere)
+    def change(self, scene: Scene, *, pixels: bool = True) -> ChangeMaps:  # noqa: ARG002
+        """Returns the relevant change, known by construction, where the last acquisition shows it."""
+        layout = self._layout(scene)
+        changes = np.concatenate([[False], layout.changes])
+        nowhere = np.zeros(layout.owners[0].shape, dtype=bool)
+        objects = np.logical_or.reduce([owner > 0 for owner in layout.owners])
+        return ChangeMaps(changed=changes[layout.owners[-1]], objects=objects, unknown=nowhere, valid=~nowhere)
+
+    def no_data(self, image: Pixels) -> BoolArray:
+        """Returns False everywhere: a rendered image has data in every pixel."""
+        return np.zeros(image.shape[:2], dtype=bool)
+
+    def label_facts(self, scene: Scene) -> LabelFacts:
+        """Returns the objects as labels tell them, and as columns how much the acquisitions differ."""
+        layout = self._layout(scene)
+        outlines = [outline_at(item, layout.offsets[-1]) for item in layout.objects]
+        centres = np.round(np.array([outline.mean(axis=0) for outline in outlines]).reshape(-1, 2)).astype(np.int16)
+        kind = _label_states(layout, len(ACQUISITIONS) - 1).astype(np.uint8)
+        first, last = (draw_nuisance(self.knobs, self._keys[scene.name], number)[0] for number in (0, 1))
+        attributes = self._differences(first, last)
+        if self.knobs.label_noise:
+            attributes["flipped_labels"] = float(layout.flipped.sum())
+        return LabelFacts(SceneObjects(y=centres[:, 1], x=centres[:, 0], kind=kind), attributes)
+
+    def metadata(self, scene: Scene, acquisition: str) -> Mapping[str, Any]:
+        """Returns what was drawn for an acquisition."""
+        return draw_nuisance(self.knobs, self._keys[scene.name], _number(acquisition))[0].metadata()
+
+    def outlines(self, scene: Scene, acquisition: str) -> Sequence[Outline]:
+        """Returns the objects of an acquisition as its labels tell them."""
+        number = _number(acquisition)
+        layout, kinds = self._layout(scene), self._kinds()
+        return [
+            Outline(
+                name=f"{position + 1}, {kinds[item.class_index]}",
+                kind=OBJECT_CLASSES[state],
+                rings=[outline_at(item, layout.offsets[number])],
+            )
+            for position, (item, state) in enumerate(zip(layout.objects, _label_states(layout, number), strict=True))
+        ]
+
+    def _layout(self, scene: Scene) -> Layout:
+        def make() -> Layout:
+            key = self._keys[scene.name]
+            offsets = tuple(draw_nuisance(self.knobs, key, number)[0].object_offset for number in (0, 1))
+            return make_layout(self.knobs, key, offsets, noisy_labels=scene.split == "train")
+
+        return self._layouts.get(scene.name, make)
 
     def _kinds(self) -> tuple[str, ...]:
-        return tuple(f"object {chr(ord('A') + number)}" for number in range(self._knobs.object_classes))
+        return tuple(f"object {chr(ord('A') + number)}" for number in range(self.knobs.object_classes))
 
-    def _generator(self, name: str, *purpose: int) -> np.random.Generator:
-        return np.random.default_rng([GENERATOR_VERSION, self._draw, *self._keys[name], *purpose])
-
-    def _make_layout(self, name: str) -> Layout:
-        knobs, rng = self._knobs, self._generator(name, _LAYOUT)
-        owner = np.zeros((knobs.size, knobs.size), dtype=np.uint8)
-        taken = np.zeros_like(owner)
-        objects: list[SceneObject] = []
-        for _ in range(int(rng.integers(knobs.objects[0], knobs.objects[1], endpoint=True))):
-            item = _place_object(knobs, taken, rng)
-            if item is not None:
-                objects.append(item)
-                cv2.fillConvexPoly(owner, np.round(item.corners).astype(np.int32), len(objects))
-        sizes = np.bincount(owner.ravel(), minlength=len(objects) + 1)[1:]
-        changed = rng.random() < knobs.change_rate
-        chosen = (
-            _choose_changes(sizes, rng.uniform(*knobs.change_extent), rng) if changed else np.zeros(len(sizes), bool)
-        )
-        return Layout(
-            objects=tuple(
-                SceneObject(
-                    item.class_index, item.corners, item.angle, item.phase, item.colour, item.contrast, bool(each)
-                )
-                for item, each in zip(objects, chosen, strict=True)
+    def _differences(self, first: Nuisance, last: Nuisance) -> dict[str, Attribute]:
+        """Returns how much the conditions of two acquisitions differ, for each nuisance that is turned on."""
+        knobs = self.knobs
+        columns: dict[str, tuple[float, float]] = {
+            "light_difference": (knobs.illumination, abs(math.log2(last.light / first.light))),
+            "colour_difference": (knobs.colour, float(np.ptp(np.log2(last.cast / first.cast)))),
+            "haze_difference": (knobs.haze, abs(last.veil - first.veil)),
+            "season_difference": (
+                knobs.season,
+                math.hypot(last.vegetation - first.vegetation, last.drought - first.drought),
             ),
-            owner=owner,
-        )
+            "blur_difference_px": (knobs.blur, abs(last.blur - first.blur)),
+            "parallax_px": (knobs.parallax_px, math.hypot(*last.lean)),
+            "misregistration_px": (knobs.misregistration_px, math.hypot(*last.shift)),
+        }
+        return {name: round(value, 4) for name, (strength, value) in columns.items() if strength}
 
 
-def _check_acquisition(acquisition: str) -> None:
+def _number(acquisition: str) -> int:
     if acquisition not in ACQUISITIONS:
         raise SceneError(f"no acquisition {acquisition!r}; synthetic scenes have: {', '.join(ACQUISITIONS)}")
+    return ACQUISITIONS.index(acquisition)
 
 
-def _place_object(knobs: SyntheticScenes, taken: UInt8Array, rng: np.random.Generator) -> SceneObject | None:
-    """Returns an object where none stands yet and marks its place, or None after 20 tries."""
-    for _ in range(20):
-        height, width = rng.uniform(*knobs.object_size, size=2)
-        angle = rng.uniform(0, np.pi)
-        centre = rng.uniform(0.08, 0.92, size=2) * knobs.size
-        corners = cv2.boxPoints(((float(centre[0]), float(centre[1])), (width, height), float(np.degrees(angle))))
-        place = np.zeros_like(taken)
-        cv2.fillConvexPoly(place, np.round(corners).astype(np.int32), 1)
-        if place.any() and not (cv2.dilate(place, np.ones((5, 5), np.uint8)) & taken).any():
-            taken |= place
-            return SceneObject(
-                class_index=int(rng.integers(knobs.object_classes)),
-                corners=corners.astype(np.float32),
-                angle=angle,
-                phase=float(rng.uniform(0, 2 * np.pi)),
-                colour=rng.uniform(0.25, 0.75, size=3).astype(np.float32),
-                contrast=float(rng.uniform(0.15, 0.25)),
-                changes=False,
-            )
-    return None
-
-
-def _choose_changes(sizes: NDArray[np.int64], extent: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Returns which objects change: in random order, as long as each brings the changed share closer to `extent`."""
-    chosen = np.zeros(len(sizes), dtype=bool)
-    goal = extent * sizes.sum()
-    for position in rng.permutation(len(sizes)):
-        share = sizes[chosen].sum()
-        if abs(share + sizes[position] - goal) < abs(share - goal):
-            chosen[position] = True
-    if not chosen.any() and len(sizes):
-        chosen[int(np.argmin(np.abs(sizes - goal)))] = True
-    return chosen
-
-
-def _smooth_noise(shape: tuple[int, int], scale: float, rng: np.random.Generator) -> Float32Array:
-    """Returns noise of zero mean and unit deviation whose blobs measure about `scale` pixels."""
-    coarse = (max(2, round(shape[1] / scale)), max(2, round(shape[0] / scale)))
-    field = cv2.resize(rng.standard_normal(coarse[::-1], dtype=np.float32), shape[::-1], interpolation=cv2.INTER_CUBIC)
-    return np.asarray((field - field.mean()) / (field.std() + 1e-6), dtype=np.float32)
-
-
-def _ground(size: int, rng: np.random.Generator) -> Float32Array:
-    """Returns the ground, float32 RGB of shape (size, size, 3): large patches of two colours with grain."""
-    colours = rng.uniform(0.25, 0.7, size=(2, 3)).astype(np.float32)
-    blend = 1 / (1 + np.exp(-1.5 * _smooth_noise((size, size), size / 3, rng)))[..., None]
-    grain = _smooth_noise((size, size), rng.uniform(1.2, 4.0), rng)[..., None]
-    return np.asarray(colours[0] * blend + colours[1] * (1 - blend) + np.float32(0.06) * grain, dtype=np.float32)
-
-
-def _paint(
-    surface: Float32Array, where: NDArray[np.bool_], item: SceneObject, torn: np.random.Generator | None
-) -> None:
-    """Paints an object into the surface: its class's pattern, or with `torn` that pattern broken up by displacement."""
-    rows, cols = np.nonzero(where)
-    if not len(rows):
-        return
-    y, x = rows.astype(np.float32), cols.astype(np.float32)
-    if torn is not None:
-        shape = surface.shape[:2]
-        y = y + 3.0 * _smooth_noise(shape, 2.5, torn)[rows, cols]
-        x = x + 3.0 * _smooth_noise(shape, 2.5, torn)[rows, cols]
-    along = x * np.cos(item.angle) + y * np.sin(item.angle)
-    across = y * np.cos(item.angle) - x * np.sin(item.angle)
-    pattern = _pattern(item.class_index, along, across, item.phase)
-    surface[rows, cols] = item.colour + np.float32(item.contrast) * pattern[:, None].astype(np.float32)
-
-
-def _pattern(class_index: int, along: Float32Array, across: Float32Array, phase: float) -> Float32Array:
-    """Returns the class's pattern with unit deviation: stripes, chequers or dots, finer with each round of classes."""
-    period = 5.0 * 0.75 ** (class_index // 3)
-    u, v = 2 * np.pi * along / period + phase, 2 * np.pi * across / period + phase
-    kind = class_index % 3
-    if kind == 0:
-        values = np.sqrt(2.0) * np.sin(u)
-    elif kind == 1:
-        values = 2.0 * np.sin(u * 0.8) * np.sin(v * 0.8)
-    else:
-        values = np.sin(u * 1.25) + np.sin(v * 1.25)
-    return np.asarray(values, dtype=np.float32)
-
-
-def _acquire(surface: Float32Array, knobs: SyntheticScenes, rng: np.random.Generator) -> UInt8Array:
-    """Returns the surface as one acquisition sees it: light with a gradient, colour cast, haze, noise; uint8 RGB."""
-    size = knobs.size
-    gain = np.exp(rng.normal(0.0, 0.35 * knobs.illumination))
-    slope = rng.normal(0.0, 0.35 * knobs.illumination, size=2)
-    ramp = np.linspace(-0.5, 0.5, size, dtype=np.float32)
-    light = gain * (1 + slope[0] * ramp[:, None] + slope[1] * ramp[None, :])
-    cast = np.exp(rng.normal(0.0, 0.25 * knobs.colour, size=3))
-    veil = knobs.haze * rng.uniform(0.0, 0.6)
-    veil_colour = rng.uniform(0.6, 0.9)
-    seen = surface * light[..., None] * cast
-    seen = seen * (1 - veil) + veil_colour * veil
-    seen = seen + rng.normal(0.0, 0.06 * knobs.sensor_noise, size=seen.shape)
-    return np.asarray(np.clip(seen * 255.0 + 0.5, 0, 255), dtype=np.uint8)
+def _label_states(layout: Layout, number: int) -> NDArray[np.int64]:
+    """Returns the state that labels tell of each object in an acquisition, positions in OBJECT_CLASSES."""
+    damaged = layout.changes if number == len(ACQUISITIONS) - 1 else np.zeros_like(layout.changes)
+    return np.asarray(damaged ^ layout.flipped[number], dtype=np.int64)
