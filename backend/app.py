@@ -6,21 +6,25 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.routing import APIRoute
-from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from backend.artifacts.endpoints import router as artifacts
 from backend.auth import TrustedHosts, require_token
-from backend.context import Context
+from backend.compression import CompressedAbroad
+from backend.context import open_context
 from backend.database import Database
-from backend.datasets.bounded_cache import BoundedCache
 from backend.datasets.endpoints import router as datasets
-from backend.datasets.sources import Sources
+from backend.datasets.image_endpoints import router as images
+from backend.datasets.indexing import queue_missing
+from backend.datasets.scene_endpoints import router as scenes
+from backend.datasets.thumbnail_endpoint import KeptThumbnails
+from backend.datasets.thumbnail_endpoint import router as thumbnails
 from backend.errors import InvalidError, NotFoundError
 from backend.experiments.endpoints import router as experiments
 from backend.health import router as health
 from backend.jobs.endpoints import router as jobs
 from backend.jobs.sweeper import running_sweeper
 from backend.jobs.system import router as system
+from backend.memory import limit_arenas
 from backend.migrations.upgrade import upgrade
 from backend.problems import PROBLEM_RESPONSES, describe_problems, install_problem_handlers
 from backend.settings import Settings
@@ -42,9 +46,6 @@ TAGS = [
     {"name": "artifacts", "description": "Files that jobs wrote: checkpoints, weights, predictions, results."},
     {"name": "system", "description": "Is everything there, and how busy is it?"},
 ]
-KEPT_SCENE_LISTS = 8
-COMPRESS_FROM_BYTES = 1000
-COMPRESSION_LEVEL = 5
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -57,16 +58,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        limit_arenas()
         in_force.home.mkdir(parents=True, exist_ok=True)
         database = Database(in_force.database)
         try:
             upgrade(database)
-            app.state.context = Context(
-                settings=in_force,
-                database=database,
-                sources=Sources(data_roots=in_force.data_roots, index_folder=in_force.home / "index"),
-                scene_lists=BoundedCache(KEPT_SCENE_LISTS),
-            )
+            app.state.context = open_context(in_force, database)
+            queue_missing(database, in_force)
             with running_sweeper(database, in_force):
                 yield
         finally:
@@ -83,25 +81,25 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     install_problem_handlers(app)
-    app.add_middleware(
-        GZipMiddleware,
-        minimum_size=COMPRESS_FROM_BYTES,
-        compresslevel=COMPRESSION_LEVEL,
-        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream"),
-    )
+    app.add_middleware(CompressedAbroad)
+    app.add_middleware(KeptThumbnails)
     app.add_middleware(TrustedHosts, allowed=in_force.allowed_hosts)
     api = APIRouter(
         prefix=API_PREFIX, dependencies=[Depends(require_token), Depends(_refuse_nul)], responses=PROBLEM_RESPONSES
     )
-    for router in (datasets, experiments, jobs, artifacts, system):
+    for router in (datasets, scenes, images, experiments, jobs, artifacts, system):
         api.include_router(router)
     app.include_router(api)
+    # Thumbnails alone take a signature in place of the token; their endpoint asks for one of both.
+    signed = APIRouter(prefix=API_PREFIX, dependencies=[Depends(_refuse_nul)], responses=PROBLEM_RESPONSES)
+    signed.include_router(thumbnails)
+    app.include_router(signed)
     app.include_router(health)
     describe_problems(app)
     return app
 
 
-def _refuse_nul(request: Request) -> None:
+async def _refuse_nul(request: Request) -> None:
     """PostgreSQL takes no NUL character, not even to look for one."""
     if "\0" in request.scope["path"]:
         raise NotFoundError(f"nothing is at {request.scope['path']!r}: no name holds a NUL character")

@@ -19,9 +19,10 @@ _bearer = HTTPBearer(auto_error=False, description="The token given as PAIRLAB_T
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(:\d+)?")
 
 
-def require_token(
-    context: CurrentContext, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> None:
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+async def require_token(context: CurrentContext, credentials: Credentials) -> None:
     """Lets a request pass that carries the installation's token, or any where none is set."""
     token = context.settings.token
     if token is None:

@@ -14,7 +14,7 @@ CursorQuery = Annotated[
 ]
 
 
-def encode_cursor(list_name: str, *position: str | float) -> str:
+def encode_cursor(list_name: str, *position: str | float | None) -> str:
     """Returns the cursor of a list's next page; `position` holds the sort key of the last row shown."""
     content = json.dumps([list_name, *position], separators=(",", ":"))
     return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")

@@ -39,6 +39,12 @@ class UnauthorizedError(ApiError):
     status = HTTPStatus.UNAUTHORIZED
 
 
+class ForbiddenError(ApiError):
+    """What gives access is not genuine, or no longer."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
 class UnavailableError(ApiError):
     """A part the request needs does not answer."""
 

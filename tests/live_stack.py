@@ -71,10 +71,15 @@ class LiveStack:
         """For a process that is to find this stack."""
         return {**clean_environment(), "PAIRLAB_HOME": str(self.home)}
 
-    def register(self, name: str, config: Mapping[str, Any]) -> str:
-        """Registers a dataset, unless it is there."""
-        if name not in {dataset["name"] for dataset in self.client.datasets()["items"]}:
+    def register(self, name: str, config: Mapping[str, Any], *, seconds: float = 120.0) -> str:
+        """Registers a dataset, unless it is there, and waits until it is indexed."""
+        if name not in {dataset["name"] for dataset in self.client.datasets(limit=200)["items"]}:
             self.client.create_dataset(name, dict(config))
+        deadline = time.monotonic() + seconds
+        while (found := self.client.dataset(name))["state"] == "indexing" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if found["state"] != "ready":
+            pytest.fail(f"dataset {name} is {found['state']}\n{log_tails(self.home)}")
         return name
 
     def submit(self, experiment: str | Mapping[str, Any]) -> str:

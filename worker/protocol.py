@@ -24,6 +24,9 @@ class Description(TypedDict):
     folder: str
     """The attempt's own; exists and is empty."""
     index_folder: str
+    store_folder: str
+    """Of decoded images."""
+    store_bytes: int
     data_roots: dict[str, str]
     checkpoints: list[FileReference]
     """Of earlier attempts, the furthest first."""

@@ -15,14 +15,28 @@ from pydantic import TypeAdapter
 
 from pairlab.checkpoint import SavedFile
 from pairlab.events import Event, Finished, Metrics, Saved, Started
-from pairlab.experiment.expansion import JobConfig, PretrainJob, SegmentJob
+from pairlab.experiment.datasets import SyntheticDataset
+from pairlab.experiment.expansion import DatasetReference, IndexJob, JobConfig, PretrainJob, TrainingJob
 from pairlab.pretraining import pretrain
-from pairlab.scenes.dataset import draw_of, open_dataset
-from pairlab.scenes.index import load_or_build_index
+from pairlab.scenes.chip_store import ChipStore
+from pairlab.scenes.dataset import (
+    dataset_fingerprint,
+    dataset_folder,
+    draw_of,
+    list_dataset,
+    open_dataset,
+    read_dataset_index,
+    selected,
+)
+from pairlab.scenes.index import SceneTable
+from pairlab.scenes.index_file import read_table
+from pairlab.scenes.indexing import PASSES, IndexFiles, index_dataset
+from pairlab.scenes.scene import SceneError, SceneSource
+from pairlab.scenes.stored_images import StoredSource
 from pairlab.segmentation import segment
 from worker.protocol import EXIT_CRASHED, EXIT_DONE, EXIT_REFUSED, Description, FileReference, file_hash
 
-_CONFIG: TypeAdapter[PretrainJob | SegmentJob] = TypeAdapter(JobConfig)
+_CONFIG: TypeAdapter[TrainingJob | IndexJob] = TypeAdapter(JobConfig)
 
 
 class _Reporter:
@@ -73,29 +87,102 @@ def run_job(description: Description, *, pipe: int) -> int:
 
 
 def _events(description: Description, stop: _StopRequest, reporter: _Reporter) -> Iterator[Event]:
-    began = time.perf_counter()
     config = _CONFIG.validate_python(description["config"])
+    if isinstance(config, IndexJob):
+        return _index(config, description, stop, reporter)
+    return _train(config, description, stop, reporter)
+
+
+def _index(config: IndexJob, description: Description, stop: _StopRequest, reporter: _Reporter) -> Iterator[Event]:
+    began = time.perf_counter()
+    dataset, roots = config.dataset, _roots(description)
+    if isinstance(dataset.config, SyntheticDataset):
+        raise SceneError(f"dataset {dataset.name!r} is rendered and needs no index")
+    if dataset_fingerprint(dataset.config, data_roots=roots) != dataset.fingerprint:
+        raise SceneError(
+            f"the files of dataset {dataset.name!r}, or the way they are read, have changed since it was registered: "
+            "register them under another name, or delete it and register it again"
+        )
+    files = IndexFiles(Path(description["index_folder"]), dataset.fingerprint)
+    known = read_table(files.index)
+    if known is not None and known.pixels_read:  # the same files are registered under another name too
+        return _known_already(known, reporter)
+    listing = list_dataset(dataset.config, data_roots=roots)
+    reporter.tell("log", text=f"{len(listing.scenes):,} scenes listed after {time.perf_counter() - began:.1f} s")
+    source = open_dataset(dataset.config, data_roots=roots, scenes=listing.scenes)
+    return index_dataset(
+        source,
+        files,
+        root=dataset_folder(dataset.config, roots),
+        quarantined=listing.quarantined,
+        store=_store(description),
+        should_stop=lambda: stop.made,
+    )
+
+
+def _check_unchanged(dataset: DatasetReference, roots: Mapping[str, Path]) -> None:
+    """Raises SceneError where the files are no longer those that were registered: results would be of others."""
+    if dataset_fingerprint(dataset.config, data_roots=roots) != dataset.fingerprint:
+        raise SceneError(
+            f"the files of dataset {dataset.name!r} have changed since it was registered: register them under another "
+            "name, or delete the dataset and register it again"
+        )
+
+
+def _known_already(table: SceneTable, reporter: _Reporter) -> Iterator[Event]:
+    reporter.tell("log", text="the same files were indexed before; nothing is read again")
+    steps = len(PASSES) * len(table)
+    yield Started(step=steps, total_steps=steps, facts={"scenes": len(table)})
+    yield Finished(step=steps, results={"scenes": len(table), "quarantined": len(table.quarantined)})
+
+
+def _train(config: TrainingJob, description: Description, stop: _StopRequest, reporter: _Reporter) -> Iterator[Event]:
+    began = time.perf_counter()
     torch.set_num_threads(description["threads"])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    roots = {name: Path(folder) for name, folder in description["data_roots"].items()}
     draw = draw_of(config.dataset.config, config.seed)
-    source = open_dataset(config.dataset.config, data_roots=roots, draw=draw)
-    index = load_or_build_index(
-        source,
-        chip_size=config.chip_size,
-        key=f"{config.dataset.fingerprint}-{draw}",
-        folder=Path(description["index_folder"]),
+    index = read_dataset_index(
+        config.dataset.config, key=config.dataset.fingerprint, folder=Path(description["index_folder"]), draw=draw
     )
-    reporter.tell("log", text=f"{len(index):,} chips ready after {time.perf_counter() - began:.1f} s, on {device}")
+    source = _open(config, index.table, description, reporter, draw=draw)
+    chips = selected(index, config.scenes).chips(config.chip_size)
+    reporter.tell("log", text=f"{len(chips):,} chips ready after {time.perf_counter() - began:.1f} s, on {device}")
     folder = Path(description["folder"])
     if isinstance(config, PretrainJob):
         resume = _newest_intact(description["checkpoints"], reporter)
-        return pretrain(
-            config, source, index, folder=folder, resume=resume, should_stop=lambda: stop.made, device=device
+        yield from pretrain(
+            config, source, chips, folder=folder, resume=resume, should_stop=lambda: stop.made, device=device
         )
-    weights = description["weights"]
-    start = None if weights is None else SavedFile(Path(weights["path"]), weights["sha256"])
-    return segment(config, source, index, folder=folder, weights=start, should_stop=lambda: stop.made, device=device)
+    else:
+        weights = description["weights"]
+        start = None if weights is None else SavedFile(Path(weights["path"]), weights["sha256"])
+        yield from segment(
+            config, source, chips, folder=folder, weights=start, should_stop=lambda: stop.made, device=device
+        )
+    for warning in source.warnings if isinstance(source, StoredSource) else ():
+        reporter.tell("log", text=warning)
+
+
+def _open(
+    config: TrainingJob, table: SceneTable, description: Description, reporter: _Reporter, *, draw: int
+) -> SceneSource:
+    """Returns the dataset, its images from the chip store where they are kept there: the same pixels, sooner."""
+    dataset, roots = config.dataset.config, _roots(description)
+    source = open_dataset(dataset, data_roots=roots, draw=draw, table=table)
+    if isinstance(dataset, SyntheticDataset):
+        return source
+    _check_unchanged(config.dataset, roots)
+    images = _store(description).open(config.dataset.fingerprint)  # held until this process ends
+    reporter.tell("log", text=f"{len(images):,} images come from the chip store")
+    return StoredSource(source, images, folder=dataset_folder(dataset, roots))
+
+
+def _store(description: Description) -> ChipStore:
+    return ChipStore(Path(description["store_folder"]), budget_bytes=description["store_bytes"])
+
+
+def _roots(description: Description) -> dict[str, Path]:
+    return {name: Path(folder) for name, folder in description["data_roots"].items()}
 
 
 def _newest_intact(checkpoints: Sequence[FileReference], reporter: _Reporter) -> SavedFile | None:

@@ -102,7 +102,8 @@ class Supervisor:
     def _describe(self) -> Description:
         claimed, artifacts = self._claimed, self._settings.artifacts
         folder = outputs.attempt_folder(artifacts, claimed)
-        folder.mkdir(parents=True, exist_ok=True)
+        if claimed.config["kind"] != "index":  # which writes no artifacts
+            folder.mkdir(parents=True, exist_ok=True)
         with self._database.read() as session:
             checkpoints = outputs.newest_files(session, claimed.job_id, "checkpoint", limit=CHECKPOINTS_KEPT)
             weights = (
@@ -113,7 +114,9 @@ class Supervisor:
         return Description(
             config=claimed.config,
             folder=str(folder),
-            index_folder=str(self._settings.home / "index"),
+            index_folder=str(self._settings.index_folder),
+            store_folder=str(self._settings.store_folder),
+            store_bytes=self._settings.store_bytes,
             data_roots={name: str(root) for name, root in self._settings.data_roots.items()},
             checkpoints=[FileReference(path=str(artifacts / row.path), sha256=row.sha256) for row in checkpoints],
             weights=next((FileReference(path=str(artifacts / row.path), sha256=row.sha256) for row in weights), None),

@@ -7,14 +7,16 @@ from backend.artifacts import repository
 from backend.artifacts.schemas import ArtifactRead
 from backend.artifacts.tables import ArtifactRow
 from backend.context import Context
-from backend.datasets.service import get as get_dataset
-from backend.datasets.service import reference_of
+from backend.datasets.indexing import reference_of
+from backend.datasets.service import find as find_dataset
+from backend.datasets.summary import classes_of
 from backend.datasets.tables import DatasetRow
 from backend.errors import NotFoundError
 from backend.jobs.schemas import PredictionRead
 from backend.jobs.tables import JobRow
 from backend.settings import Settings
 from backend.urls import artifact_url, image_url, mask_url
+from pairlab.experiment.protocols import Labels
 
 
 def list_artifacts(context: Context, job_id: str) -> list[ArtifactRead]:
@@ -37,7 +39,7 @@ def list_predictions(
     chosen = [row for row in rows if all(row.details.get(key) == value for key, value in asked.items())]
     if not chosen:
         return []
-    dataset = get_dataset(context, job.dataset)
+    dataset = find_dataset(context, job.dataset).row
     return [_read_prediction(row, job, dataset) for row in chosen]
 
 
@@ -105,6 +107,6 @@ def _read_prediction(row: ArtifactRow, job: JobRow, dataset: DatasetRow) -> Pred
             unclassified=labels["unclassified"],
             draw=seed,
         ),
-        classes=dataset.summary["label_schemes"][labels["scheme"]],
+        classes=classes_of(reference.config, dataset.summary["label_schemes"], Labels.model_validate(labels)),
         iou=details["iou"],
     )

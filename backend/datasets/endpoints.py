@@ -1,44 +1,29 @@
-from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response, status
+from fastapi import APIRouter, Query, Response, status
 
-from backend.context import Context, CurrentContext
+from backend.context import CurrentContext
 from backend.cursor import CursorQuery
-from backend.datasets import browsing, preview, service
-from backend.datasets.browsing import SceneSort
-from backend.datasets.images import Cut, ImageCut, MaskCut, entity_tag, render_change, render_image, render_mask
+from backend.datasets import data_roots, preview, report, service
+from backend.datasets.parameters import NamePath
 from backend.datasets.schemas import (
     DataRootRead,
     DatasetCreate,
     DatasetRead,
+    DatasetReport,
     Page,
     PreviewRequest,
     PreviewResponse,
-    SceneDetail,
-    SceneRead,
 )
-from backend.datasets.sources import OpenDataset
-from backend.etags import IfNoneMatch, is_current
 from backend.urls import dataset_url
-from pairlab.scenes.scene import Scene
 
 router = APIRouter(tags=["datasets"])
-
-NamePath = Annotated[str, Path(description="Name of a registered dataset.", examples=["quickstart"])]
-ScenePath = Annotated[str, Path(description="Name of a scene.", examples=["train-000000"])]
-AcquisitionPath = Annotated[str, Path(description="One of the scene's acquisitions.", examples=["pre"])]
-
-PNG_RESPONSES: dict[int | str, dict[str, object]] = {
-    200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}, "description": "The PNG."},
-    304: {"description": "The client's copy (If-None-Match) is current."},
-}
 
 
 @router.get("/data-roots", summary="Folders that imagery may be registered from")
 def list_data_roots(context: CurrentContext) -> list[DataRootRead]:
     """Lists the folders given at start (`--data-root NAME=FOLDER`) by name, with what in them looks like a dataset."""
-    return service.list_data_roots(context)
+    return data_roots.list_data_roots(context)
 
 
 @router.get("/datasets", summary="Registered datasets")
@@ -53,134 +38,44 @@ def list_datasets(
     "/datasets",
     status_code=status.HTTP_201_CREATED,
     summary="Register a dataset",
-    responses={200: {"model": DatasetRead, "description": "The same dataset was registered before."}},
+    responses={
+        200: {"model": DatasetRead, "description": "The same dataset was registered before."},
+        202: {"model": DatasetRead, "description": "A dataset of files, which a job indexes now."},
+    },
 )
 def register_dataset(context: CurrentContext, request: DatasetCreate, response: Response) -> DatasetRead:
-    """Reads the dataset once and registers it; nothing is copied, and nothing is left behind where it fails."""
+    """Registers a dataset. Of files the folder is listed at once, and a job looks through them; nothing is copied.
+
+    Where nothing in the folder can be used, nothing is left behind.
+    """
     dataset, created = service.register(context, request)
     response.headers["Location"] = dataset_url(dataset.name)
     if not created:
         response.status_code = status.HTTP_200_OK
+    elif dataset.index_job is not None:
+        response.status_code = status.HTTP_202_ACCEPTED
     return dataset
 
 
 @router.get("/datasets/{name}", summary="One dataset")
 def get_dataset(context: CurrentContext, name: NamePath) -> DatasetRead:
-    """Returns a dataset and what was found in it."""
-    return service.read_of(service.get(context, name))
+    """Returns a dataset and what was found in it so far."""
+    return service.get(context, name)
+
+
+@router.get("/datasets/{name}/report", summary="What was found in a dataset")
+def get_report(context: CurrentContext, name: NamePath) -> DatasetReport:
+    """Returns counts, histograms, and what takes part in nothing and why, in every state of the dataset."""
+    return report.report_of(context, name)
 
 
 @router.delete("/datasets/{name}", status_code=status.HTTP_204_NO_CONTENT, summary="Forget a dataset")
 def delete_dataset(context: CurrentContext, name: NamePath) -> None:
-    """Forgets a dataset that no experiment uses; its files stay where they are."""
+    """Forgets a dataset that no experiment uses, its marks and its index; its files stay where they are."""
     service.delete(context, name)
-
-
-@router.get("/datasets/{name}/scenes", summary="Scenes of a dataset")
-def list_scenes(
-    context: CurrentContext,
-    name: NamePath,
-    cursor: CursorQuery = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 24,
-    event: Annotated[str | None, Query(description="Scenes of this event alone.")] = None,
-    split: Annotated[str | None, Query(description="train, validation or test.")] = None,
-    min_change: Annotated[float, Query(ge=0, le=1, description="Least change share.")] = 0.0,
-    max_change: Annotated[float, Query(ge=0, le=1, description="Greatest change share.")] = 1.0,
-    sort: Annotated[SceneSort, Query(description="Sort key; `-` is descending.")] = "name",
-) -> Page[SceneRead]:
-    """Lists scenes with their relevant change."""
-    return browsing.list_scenes(
-        context,
-        name,
-        cursor=cursor,
-        limit=limit,
-        event=event,
-        split=split,
-        min_change=min_change,
-        max_change=max_change,
-        sort=sort,
-    )
-
-
-@router.get("/datasets/{name}/scenes/{scene}", summary="One scene")
-def get_scene(context: CurrentContext, name: NamePath, scene: ScenePath) -> SceneDetail:
-    """Returns a scene's metadata, its pixels per class, and its neighbours in the list."""
-    return browsing.get_scene(context, name, scene)
-
-
-@router.get(
-    "/datasets/{name}/scenes/{scene}/images/{acquisition}",
-    response_class=Response,
-    responses=PNG_RESPONSES,
-    summary="A scene's image",
-)
-def get_image(
-    context: CurrentContext,
-    name: NamePath,
-    scene: ScenePath,
-    acquisition: AcquisitionPath,
-    cut: Annotated[ImageCut, Query()],
-    if_none_match: IfNoneMatch = None,
-) -> Response:
-    """Returns an acquisition as PNG: whole or a chip, scaled down to `size`."""
-    opened, found = _resolve(context, name, scene, cut)
-    etag = entity_tag(opened, found, f"image/{acquisition}", cut)
-    return _answer(if_none_match, etag, lambda: render_image(opened, found, acquisition, cut))
-
-
-@router.get(
-    "/datasets/{name}/scenes/{scene}/masks/{acquisition}",
-    response_class=Response,
-    responses=PNG_RESPONSES,
-    summary="A scene's label",
-)
-def get_mask(
-    context: CurrentContext,
-    name: NamePath,
-    scene: ScenePath,
-    acquisition: AcquisitionPath,
-    cut: Annotated[MaskCut, Query()],
-    if_none_match: IfNoneMatch = None,
-) -> Response:
-    """Returns an acquisition's label as class-index PNG: index 0 is the background, 255 is ignored."""
-    opened, found = _resolve(context, name, scene, cut)
-    etag = entity_tag(opened, found, f"mask/{acquisition}", cut)
-    return _answer(if_none_match, etag, lambda: render_mask(opened, found, acquisition, cut))
-
-
-@router.get(
-    "/datasets/{name}/scenes/{scene}/change",
-    response_class=Response,
-    responses=PNG_RESPONSES,
-    summary="Where a scene changed",
-)
-def get_change(
-    context: CurrentContext,
-    name: NamePath,
-    scene: ScenePath,
-    cut: Annotated[Cut, Query()],
-    if_none_match: IfNoneMatch = None,
-) -> Response:
-    """Returns the relevant change as class-index PNG: 0 unchanged, 1 change, 2 object without change, 255 unknown."""
-    opened, found = _resolve(context, name, scene, cut)
-    etag = entity_tag(opened, found, "change", cut)
-    return _answer(if_none_match, etag, lambda: render_change(opened, found, cut))
 
 
 @router.post("/pairing/preview", tags=["pairing"], summary="Preview the pairs of an arm")
 def preview_pairing(context: CurrentContext, request: PreviewRequest) -> PreviewResponse:
     """Draws the pairs an arm would train on, and shows the first of them with the realised noise of all."""
     return preview.preview_pairs(context, request)
-
-
-def _resolve(context: Context, name: str, scene: str, cut: Cut) -> tuple[OpenDataset, Scene]:
-    opened = context.sources.open(service.reference_of(service.get(context, name)), draw=cut.draw)
-    return opened, opened.scene(scene)
-
-
-def _answer(if_none_match: str | None, etag: str, render: Callable[[], bytes]) -> Response:
-    # A name can be registered anew with other content, so a browser has to ask; the answer is mostly a short 304.
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    if is_current(if_none_match, etag):
-        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
-    return Response(render(), media_type="image/png", headers=headers)

@@ -1,6 +1,6 @@
 """Images, labels and change maps of scenes as PNG, whole or cut, scaled down on the server."""
 
-from typing import Literal, Self
+from typing import Self
 
 import cv2
 import numpy as np
@@ -9,10 +9,11 @@ from pydantic import BaseModel, Field, model_validator
 from backend.datasets.sources import OpenDataset
 from backend.errors import InvalidError, NotFoundError
 from pairlab.experiment.model import content_hash
-from pairlab.experiment.protocols import LabelScheme
+from pairlab.experiment.protocols import LabelScheme, Unclassified
+from pairlab.scenes.bands import to_rgb
 from pairlab.scenes.scene import IGNORE, ChangeMaps, Scene, UInt8Array
 
-RENDER_VERSION = 1
+RENDER_VERSION = 2
 """Part of every ETag: raised whenever the same request would give other bytes."""
 PNG_LEVEL = 1
 """Half the time of the default level for a tenth more bytes."""
@@ -54,23 +55,26 @@ class MaskCut(Cut):
     """As `Cut`, and which classes."""
 
     scheme: LabelScheme = Field(default="intact_damaged", description="Label scheme; the dataset lists those it has.")
-    unclassified: Literal["ignore", "no-damage"] = Field(
-        default="ignore", description="What becomes of xBD's un-classified buildings: 255, or intact."
+    unclassified: Unclassified = Field(
+        default="ignore", description="What becomes of xBD's un-classified buildings: 255, intact, or a last class."
     )
 
 
 def entity_tag(opened: OpenDataset, scene: Scene, what: str, cut: Cut) -> str:
     """Returns the ETag of a rendering, known before anything is rendered."""
     asked = {"dataset": content_hash(opened.reference), "scene": scene.name, "what": what, "version": RENDER_VERSION}
+    if isinstance(cut, ImageCut):
+        asked["bands"] = repr(opened.source.bands)  # their limits become known while the dataset is indexed
     return f'"{content_hash({**asked, "cut": cut.model_dump(mode="json")})[:32]}"'
 
 
 def render_image(opened: OpenDataset, scene: Scene, acquisition: str, cut: ImageCut) -> bytes:
-    """Returns an acquisition as RGB PNG, scaled down by area."""
+    """Returns an acquisition as RGB PNG, scaled down by area; of other bands, the first three or grey."""
     for name in (acquisition, cut.state):
         if name is not None:
             check_acquisition(scene, name)
-    image = _cut(opened.source.image(scene, acquisition, state=cut.state), scene, cut)
+    rows, cols = _window(scene, cut)
+    image = to_rgb(opened.source.image(scene, acquisition, state=cut.state)[rows, cols], opened.source.bands)
     shape = _scaled_shape(image, cut.size)
     if shape is not None:
         image = np.asarray(cv2.resize(image, shape, interpolation=cv2.INTER_AREA), dtype=np.uint8)
@@ -107,22 +111,23 @@ def check_acquisition(scene: Scene, acquisition: str) -> None:
 
 
 def _render_indices(indices: UInt8Array, scene: Scene, cut: Cut) -> bytes:
-    indices = _cut(indices, scene, cut)
+    indices = indices[_window(scene, cut)]
     shape = _scaled_shape(indices, cut.size)
     if shape is not None:
         indices = np.asarray(cv2.resize(indices, shape, interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint8)
     return _encode(indices)
 
 
-def _cut(pixels: UInt8Array, scene: Scene, cut: Cut) -> UInt8Array:
+def _window(scene: Scene, cut: Cut) -> tuple[slice, slice]:
+    """Returns rows and columns of the part that is asked for; raises InvalidError where the scene ends before it."""
     if cut.y is None or cut.x is None or cut.chip is None:
-        return pixels
+        return slice(None), slice(None)
     if cut.y + cut.chip > scene.height or cut.x + cut.chip > scene.width:
         raise InvalidError(
             f"a chip of {cut.chip} pixels at y {cut.y}, x {cut.x} does not lie within scene {scene.name!r} "
             f"({scene.height} × {scene.width} pixels)"
         )
-    return pixels[cut.y : cut.y + cut.chip, cut.x : cut.x + cut.chip]
+    return slice(cut.y, cut.y + cut.chip), slice(cut.x, cut.x + cut.chip)
 
 
 def _scaled_shape(pixels: UInt8Array, size: int | None) -> tuple[int, int] | None:

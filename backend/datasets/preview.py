@@ -1,11 +1,9 @@
 """The pairs an arm would draw, before anything runs."""
 
-import numpy as np
-from numpy.typing import NDArray
-
 from backend.context import Context
-from backend.datasets.schemas import Histogram, PreviewPair, PreviewRequest, PreviewResponse, PreviewView
-from backend.datasets.service import get, reference_of
+from backend.datasets.distribution import histogram_of
+from backend.datasets.schemas import PreviewPair, PreviewRequest, PreviewResponse, PreviewView
+from backend.datasets.service import find_ready
 from backend.errors import InvalidError
 from backend.urls import change_url, image_url
 from pairlab.experiment.expansion import DatasetReference
@@ -22,41 +20,37 @@ def preview_pairs(context: Context, request: PreviewRequest) -> PreviewResponse:
 
     Raises:
         PairingRefused: the data cannot meet the request.
+        SceneError: no scene passes the filter, or a split has none.
+        ConflictError: the dataset is not indexed yet.
     """
-    dataset = reference_of(get(context, request.dataset))
-    opened = context.sources.open(dataset, draw=request.seed)
-    scenes = opened.source.scenes
-    if request.splits.test_events:
-        assigned = assign_splits(scenes, request.splits)
-    else:  # the dataset's own splits, of which a preview needs train alone
-        assigned = {scene.name: scene.split for scene in scenes}
+    found = find_ready(context, request.dataset)
+    dataset = found.reference
+    chips = context.sources.chips(dataset, chip_size=request.chip_size, draw=request.seed, scenes=request.scenes)
+    scenes = {scene.name: scene for scene in chips.scenes}
+    if request.splits.official:  # the dataset's own splits, of which a preview needs train alone
+        assigned = {scene.name: scene.split for scene in chips.scenes}
+    else:
+        assigned = assign_splits(chips.scenes, request.splits)
     train = {name for name, split in assigned.items() if split == "train"}
     pairs = draw_pairs(
-        context.sources.index(dataset, chip_size=request.chip_size, draw=request.seed).of_scenes(train),
-        acquisitions=scenes[0].acquisitions,
+        chips.of_scenes(train),
+        acquisitions=chips.scenes[0].acquisitions,
         pairing=_resolve_control(request.pairing, dataset),
         places=_places(request),
         seed=request.seed,
     )
     return PreviewResponse(
         pairs=[
-            _read_pair(pair, opened.scene(pair.anchor.scene).event, dataset, request.seed)
-            for pair in pairs[: request.count]
+            _read_pair(pair, scenes[pair.anchor.scene].event, dataset, request.seed) for pair in pairs[: request.count]
         ],
         drawn=len(pairs),
         asked_rate=request.pairing.noise.rate,
         realised_rate=pairs.realised_rate,
         unknown_pairs=int(pairs.unknown.sum()),
-        object_change_histogram=histogram_of(pairs.object_change),
+        object_change_histogram=histogram_of(pairs.object_change, ends=(0.0, 1.0), bins=HISTOGRAM_BINS),
         chips=pairs.pool,
         warnings=list(pairs.warnings),
     )
-
-
-def histogram_of(shares: NDArray[np.float64]) -> Histogram:
-    """Returns counts in ten equal bins over [0, 1]."""
-    counts, edges = np.histogram(np.clip(shares, 0.0, 1.0), bins=HISTOGRAM_BINS, range=(0.0, 1.0))
-    return Histogram(edges=np.round(edges, 6).tolist(), counts=counts.tolist())
 
 
 def _resolve_control(pairing: Pairing, dataset: DatasetReference) -> Pairing:

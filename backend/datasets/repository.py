@@ -1,13 +1,39 @@
-"""All SQL about datasets."""
+"""All SQL about datasets and the jobs that index them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
-from backend.datasets.tables import DatasetRow
+from backend.artifacts.tables import ArtifactRow
+from backend.datasets.tables import DatasetRow, SceneMarkRow
 from backend.experiments.tables import ExperimentRow
-from backend.jobs.tables import JobRow
+from backend.jobs.schemas import JobStatus
+from backend.jobs.tables import JobEventRow, JobRow
+
+INDEX = "index"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRun:
+    """How far the newest job is that looks through a dataset's files."""
+
+    job_id: str
+    status: JobStatus
+    step: int
+    total_steps: int | None
+    error: str | None
+    results: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A dataset with its newest index job, if it has one; read at once."""
+
+    row: DatasetRow
+    indexed: IndexRun | None
 
 
 def find(session: Session, name: str) -> DatasetRow | None:
@@ -15,15 +41,33 @@ def find(session: Session, name: str) -> DatasetRow | None:
     return session.get(DatasetRow, name)
 
 
+def find_registered(session: Session, name: str) -> Registered | None:
+    """Returns the dataset of that name with its newest index job."""
+    found = session.execute(_ONE, {"name": name}).first()
+    return None if found is None else _registered(found)
+
+
 def names(session: Session) -> Sequence[str]:
     """Returns the names of all datasets."""
     return session.scalars(select(DatasetRow.name).order_by(DatasetRow.name)).all()
 
 
-def page(session: Session, *, after: str | None, limit: int) -> Sequence[DatasetRow]:
+def fingerprints(session: Session) -> set[str]:
+    """Returns the fingerprints of all datasets."""
+    return set(session.scalars(select(DatasetRow.fingerprint)))
+
+
+def page(session: Session, *, after: str | None, limit: int) -> Sequence[Registered]:
     """Returns datasets in the order of their names, behind `after`."""
-    query = select(DatasetRow).order_by(DatasetRow.name).limit(limit)
-    return session.scalars(query if after is None else query.where(DatasetRow.name > after)).all()
+    chosen = select(DatasetRow.name).order_by(DatasetRow.name).limit(limit)
+    if after is not None:
+        chosen = chosen.where(DatasetRow.name > after)
+    return _newest(session, _with_index_job().where(DatasetRow.name.in_(chosen)))
+
+
+def all_registered(session: Session) -> Sequence[Registered]:
+    """Returns all datasets in the order of their names."""
+    return _newest(session, _with_index_job())
 
 
 def count(session: Session) -> int:
@@ -37,8 +81,13 @@ def add(session: Session, row: DatasetRow) -> None:
     session.flush()
 
 
-def delete(session: Session, row: DatasetRow) -> None:
-    """Forgets a dataset."""
+def delete_with_index_jobs(session: Session, row: DatasetRow) -> None:
+    """Forgets a dataset, its marks and the jobs that indexed it; one that runs finds its lease gone and stops."""
+    jobs = select(JobRow.id).where(JobRow.dataset == row.name, JobRow.kind == INDEX)
+    for table in (JobEventRow, ArtifactRow):
+        session.execute(delete(table).where(table.job_id.in_(jobs)))
+    session.execute(delete(JobRow).where(JobRow.dataset == row.name, JobRow.kind == INDEX))
+    session.execute(delete(SceneMarkRow).where(SceneMarkRow.dataset == row.name))
     session.delete(row)
     session.flush()
 
@@ -50,6 +99,33 @@ def experiments_using(session: Session, name: str, *, limit: int) -> Sequence[st
 
 
 def jobs_using(session: Session, name: str, *, limit: int) -> Sequence[str]:
-    """Returns the ids of the newest jobs on a dataset."""
-    query = select(JobRow.id).where(JobRow.dataset == name).order_by(JobRow.created_at.desc())
+    """Returns the ids of the newest jobs on a dataset that train on it; those that index it are no users."""
+    query = select(JobRow.id).where(JobRow.dataset == name, JobRow.kind != INDEX).order_by(JobRow.created_at.desc())
     return session.scalars(query.limit(limit)).all()
+
+
+def _with_index_job() -> Select[Any]:
+    """Returns datasets by name, each with its index jobs, the newest first."""
+    columns = (JobRow.id, JobRow.status, JobRow.step, JobRow.total_steps, JobRow.error, JobRow.results)
+    return (
+        select(DatasetRow, *columns)
+        .outerjoin(JobRow, (JobRow.dataset == DatasetRow.name) & (JobRow.kind == INDEX))
+        .order_by(DatasetRow.name, JobRow.created_at.desc(), JobRow.id)
+    )
+
+
+_ONE = _with_index_job().where(DatasetRow.name == bindparam("name")).limit(1)
+
+
+def _newest(session: Session, query: Select[Any]) -> list[Registered]:
+    datasets: dict[str, Registered] = {}
+    for found in session.execute(query):
+        datasets.setdefault(found[0].name, _registered(found))
+    return list(datasets.values())
+
+
+def _registered(found: Any) -> Registered:  # noqa: ANN401  (a row of SQLAlchemy)
+    row, job_id, status, step, total_steps, error, results = found
+    if job_id is None:
+        return Registered(row, None)
+    return Registered(row, IndexRun(job_id, JobStatus(status), step, total_steps, error, results))

@@ -1,99 +1,133 @@
-"""Datasets: register, list, forget."""
+"""Datasets: register, list, find, forget."""
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from itertools import islice
-from pathlib import Path
-from typing import get_args
 
-from pydantic import TypeAdapter
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from backend.context import Context
 from backend.cursor import decode_cursor, encode_cursor
 from backend.datasets import repository
-from backend.datasets.schemas import DataRootRead, DatasetCreate, DatasetRead, Page
+from backend.datasets.files import forget_unused_files
+from backend.datasets.indexing import (
+    progress_of,
+    queue_again,
+    queue_index_job,
+    reference_of,
+    state_of,
+    why_not_ready,
+)
+from backend.datasets.registry import Browsable
+from backend.datasets.repository import Registered
+from backend.datasets.schemas import DatasetCreate, DatasetRead, Page
+from backend.datasets.sources import OpenDataset
+from backend.datasets.summary import Summary, brought_up_to_date, summarise
 from backend.datasets.tables import DatasetRow
-from backend.errors import ConflictError, NotFoundError
-from pairlab.experiment.datasets import DatasetConfig, SyntheticDataset, XbdDataset
+from backend.errors import ApiError, ConflictError, NotFoundError
+from backend.jobs import queue
+from pairlab.experiment.datasets import SyntheticDataset
 from pairlab.experiment.expansion import DatasetReference
-from pairlab.experiment.protocols import LabelScheme
-from pairlab.scenes.dataset import dataset_fingerprint, dataset_warnings
-from pairlab.scenes.index import WHOLE_SCENES
-from pairlab.scenes.scene import SceneError, SceneSource
+from pairlab.scenes.dataset import dataset_fingerprint, list_dataset, open_dataset
+from pairlab.scenes.index import SceneTable
+from pairlab.scenes.scene import Listing, Scene
 
-XBD_SPLITS = ("train", "tier3", "test", "hold")
-MOST_FOLDERS = 1000
 MOST_NAMED = 5
-
-_CONFIG: TypeAdapter[SyntheticDataset | XbdDataset] = TypeAdapter(DatasetConfig)
-
-
-def list_data_roots(context: Context) -> list[DataRootRead]:
-    """Returns the data roots given at start, with the folders in them that look like a dataset."""
-    return [
-        DataRootRead(name=name, folders=list(islice(_xbd_folders(folder), MOST_FOLDERS)))
-        for name, folder in sorted(context.settings.data_roots.items())
-    ]
 
 
 def register(context: Context, request: DatasetCreate) -> tuple[DatasetRead, bool]:
-    """Returns the dataset and whether it is new; everything is read once, so that what is broken shows here.
+    """Returns the dataset and whether it is new. Its folder is listed, so that what cannot be used at all shows here.
 
     Raises:
         ConflictError: the name is taken by another dataset.
-        SceneError: the data root is not known, or the files cannot be used.
+        SceneError: the data root is not known, or there is nothing to be used.
     """
     fingerprint = dataset_fingerprint(request.config, data_roots=context.settings.data_roots)
     dataset = DatasetReference(name=request.name, config=request.config, fingerprint=fingerprint)
     with context.database.read() as session:
-        existing = repository.find(session, request.name)
+        existing = repository.find_registered(session, request.name)
     if existing is not None:
-        return _same_as(existing, dataset), False
-    source = context.sources.open(dataset).source
-    context.sources.index(dataset, chip_size=WHOLE_SCENES)
-    row = DatasetRow(
-        name=request.name,
-        config=request.config.model_dump(mode="json"),
-        fingerprint=fingerprint,
-        summary=_summarise(source),
-    )
-    with suppress(IntegrityError), context.database.write() as session:
-        if repository.find(session, request.name) is None:
-            repository.add(session, row)
-            return read_of(row), True
-    return _same_as(get(context, request.name), dataset), False  # another request was faster
+        return _same_as(context, existing, dataset), False
+    created = _add(context, dataset, _look_into(context, dataset))
+    if created and request.config.kind != "synthetic":
+        queue.wake(context.settings, context.settings.hardware)
+    return _same_as(context, find(context, request.name), dataset), created
 
 
 def list_datasets(context: Context, *, cursor: str | None, limit: int) -> Page[DatasetRead]:
     """Returns a page of datasets in the order of their names."""
     after = None if cursor is None else decode_cursor(cursor, "datasets", str)[0]
     with context.database.read() as session:
-        rows = repository.page(session, after=after, limit=limit + 1)
+        found = repository.page(session, after=after, limit=limit + 1)
         total = repository.count(session)
-    shown = rows[:limit]
-    more = len(rows) > limit
+    shown = found[:limit]
+    more = len(found) > limit
     return Page(
-        items=[read_of(row) for row in shown],
-        next_cursor=encode_cursor("datasets", shown[-1].name) if more else None,
+        items=[read_of(context, each) for each in shown],
+        next_cursor=encode_cursor("datasets", shown[-1].row.name) if more else None,
         total=total,
     )
 
 
-def get(context: Context, name: str) -> DatasetRow:
+def get(context: Context, name: str) -> DatasetRead:
+    """Returns a dataset and what was found in it; raises NotFoundError."""
+    return read_of(context, find(context, name))
+
+
+def find(context: Context, name: str) -> Registered:
     """Returns a registered dataset; raises NotFoundError with the names there are."""
     with context.database.read() as session:
-        row = repository.find(session, name)
-        if row is None:
+        found = repository.find_registered(session, name)
+        if found is None:
             raise NotFoundError(unknown_dataset(session, name))
-    return row
+    return found
+
+
+def find_browsable(context: Context, name: str) -> Browsable:
+    """Returns a dataset whose scenes are known, as it is now or was half a second ago.
+
+    Raises:
+        NotFoundError: no dataset has that name.
+        ConflictError: it is being indexed and its labels are not read yet, or indexing failed before that.
+    """
+    found = context.registry.find(name)
+    if found is not None:
+        return found
+    since = context.registry.changes
+    try:
+        found = _look_up(context, name)
+    except ApiError:
+        context.registry.forget(name)
+        raise
+    context.registry.keep(name, found, since=since)
+    return found
+
+
+def find_ready(context: Context, name: str) -> Browsable:
+    """Returns a dataset that is indexed; raises what `find_browsable` raises, and ConflictError where it is not."""
+    found = _look_up(context, name)
+    if state_of(found.registered) != "ready":
+        raise ConflictError(why_not_ready(found.registered))
+    return found
+
+
+def open_browsable(context: Context, name: str, *, draw: int = 0) -> OpenDataset:
+    """Returns a dataset opened for reading; raises what `find_browsable` raises."""
+    found = find_browsable(context, name)
+    return context.sources.open(found.reference, found.known, draw=draw)
+
+
+def scene_of(table: SceneTable, dataset: str, name: str) -> Scene:
+    """Returns the scene of that name; raises NotFoundError."""
+    row = table.position.get(name)
+    if row is None:
+        raise NotFoundError(f"dataset {dataset!r} has no scene {name[:200]!r}; its scene list has all names")
+    return table.scenes[row]
 
 
 def delete(context: Context, name: str) -> None:
-    """Forgets a dataset that nothing uses; its files stay where they are."""
+    """Forgets a dataset that nothing uses, with its marks and its index; its files stay where they are."""
     with context.database.write() as session:
         row = repository.find(session, name)
         if row is None:
@@ -106,7 +140,10 @@ def delete(context: Context, name: str) -> None:
                 f"dataset {name!r} is used by {users}, whose results would lose their images: give the other "
                 "dataset a new name"
             )
-        repository.delete(session, row)
+        repository.delete_with_index_jobs(session, row)
+    context.registry.forget(name)
+    context.thumbnails.forget()
+    forget_unused_files(context.database, context.settings)
 
 
 def unknown_dataset(session: Session, name: str) -> str:
@@ -116,69 +153,96 @@ def unknown_dataset(session: Session, name: str) -> str:
     return f"no dataset {name[:100]!r}; {there_are}"
 
 
-def reference_of(row: DatasetRow) -> DatasetReference:
-    """Returns the dataset as the science takes it."""
-    return DatasetReference(name=row.name, config=_CONFIG.validate_python(row.config), fingerprint=row.fingerprint)
+def summary_of(context: Context, registered: Registered) -> Summary:
+    """Returns what a dataset holds, as far as it is known."""
+    noted = Summary.model_validate(registered.row.summary)
+    reference = reference_of(registered.row)
+    version = context.sources.version(reference)
+    if version is None:
+        return noted
+
+    def make() -> Summary:
+        known = context.sources.known(reference)
+        return noted if known is None else brought_up_to_date(noted, known.table)
+
+    return context.summaries.get((registered.row.name, version), make)
 
 
-def read_of(row: DatasetRow) -> DatasetRead:
+def read_of(context: Context, registered: Registered) -> DatasetRead:
     """Returns the dataset as the API shows it."""
-    return DatasetRead(
-        name=row.name,
-        config=_CONFIG.validate_python(row.config),
-        fingerprint=row.fingerprint,
-        created_at=row.created_at,
-        **row.summary,
+    row = registered.row
+    return DatasetRead.model_validate(
+        {
+            **summary_of(context, registered).model_dump(),
+            "name": row.name,
+            "config": row.config,
+            "fingerprint": row.fingerprint,
+            "state": state_of(registered),
+            "index_job": None if registered.indexed is None else registered.indexed.job_id,
+            "progress": progress_of(registered),
+            "created_at": row.created_at,
+        }
     )
 
 
-def _same_as(existing: DatasetRow, dataset: DatasetReference) -> DatasetRead:
-    if existing.config != dataset.config.model_dump(mode="json"):
+def _look_up(context: Context, name: str) -> Browsable:
+    registered = find(context, name)
+    reference = reference_of(registered.row)
+    known = context.sources.known(reference)
+    if known is not None:
+        return Browsable(registered, reference, known)
+    if state_of(registered) == "ready":
+        queue_again(context.database, context.settings, registered)
+        raise ConflictError(f"the index of dataset {name!r} is gone and is made again: try again in a moment")
+    raise ConflictError(why_not_ready(registered))
+
+
+def _add(context: Context, dataset: DatasetReference, summary: Summary) -> bool:
+    """Returns whether the dataset is new; another request may have been faster."""
+    config = dataset.config
+    with suppress(IntegrityError), context.database.write() as session:
+        if repository.find(session, dataset.name) is None:
+            row = DatasetRow(
+                name=dataset.name,
+                config=config.model_dump(mode="json"),
+                fingerprint=dataset.fingerprint,
+                summary=summary.model_dump(mode="json"),
+            )
+            repository.add(session, row)
+            if config.kind != "synthetic":
+                queue_index_job(session, dataset, hardware=context.settings.hardware)
+            return True
+    return False
+
+
+def _look_into(context: Context, dataset: DatasetReference) -> Summary:
+    config, roots = dataset.config, context.settings.data_roots
+    if isinstance(config, SyntheticDataset):
+        opened = context.sources.open(dataset, None)
+        context.sources.known(dataset)  # renders every scene's labels once, and keeps what they say
+        return summarise(config, opened.source, Listing(scenes=opened.source.scenes))
+    listing = list_dataset(config, data_roots=roots)
+    return summarise(config, open_dataset(config, data_roots=roots, scenes=listing.scenes), listing)
+
+
+def _same_as(context: Context, existing: Registered, dataset: DatasetReference) -> DatasetRead:
+    if reference_of(existing.row).config != dataset.config:
         raise ConflictError(
-            f"dataset {dataset.name!r} exists with another configuration ({json.dumps(existing.config)}): take "
+            f"dataset {dataset.name!r} exists with another configuration ({json.dumps(existing.row.config)}): take "
             "another name, or delete it first"
         )
-    if existing.fingerprint != dataset.fingerprint:
-        raise ConflictError(
-            f"the files of dataset {dataset.name!r} have changed since it was registered: register them under another "
-            "name, or delete it first"
-        )
-    return read_of(existing)
-
-
-def _summarise(source: SceneSource) -> dict[str, object]:
-    scenes = source.scenes
-    schemes = {}
-    for scheme in get_args(LabelScheme):
-        try:
-            schemes[scheme] = list(source.classes(scheme))
-        except SceneError:  # a scheme of another kind of dataset
-            continue
-    return {
-        "scenes": len(scenes),
-        "splits": dict(Counter(scene.split for scene in scenes)),
-        "events": dict(sorted(Counter(scene.event for scene in scenes).items())),
-        "acquisitions": list(dict.fromkeys(name for scene in scenes for name in scene.acquisitions)),
-        "label_schemes": schemes,
-        "warnings": list(dataset_warnings(source)),
-    }
-
-
-def _xbd_folders(root: Path) -> Iterator[str]:
-    if _looks_like_xbd(root):
-        yield ""
-    try:
-        folders = sorted(entry for entry in root.iterdir() if entry.is_dir())
-    except OSError:
-        return
-    yield from (folder.name for folder in folders if _looks_like_xbd(folder))
-
-
-def _looks_like_xbd(folder: Path) -> bool:
-    try:
-        return any((folder / split / "labels").is_dir() for split in XBD_SPLITS)
-    except OSError:
-        return False
+    if existing.row.fingerprint == dataset.fingerprint:
+        return read_of(context, existing)
+    if dataset.config.kind == "synthetic":  # rendered otherwise since an update of PairLab: there are no files to lose
+        with context.database.write() as session:
+            if (row := repository.find(session, dataset.name)) is not None:
+                row.fingerprint = dataset.fingerprint
+        context.registry.forget(dataset.name)
+        return read_of(context, find(context, dataset.name))
+    raise ConflictError(
+        f"the files of dataset {dataset.name!r}, or the way they are read, have changed since it was registered: "
+        "register them under another name, or delete it first"
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,9 +6,8 @@ import numpy as np
 
 from backend.context import Context
 from backend.datasets import repository as datasets
-from backend.datasets.service import reference_of, unknown_dataset
-from backend.datasets.sources import OpenDataset
-from backend.errors import InvalidError
+from backend.datasets.service import find, find_ready, summary_of, unknown_dataset
+from backend.errors import ConflictError, InvalidError
 from backend.experiments.schemas import ExperimentSubmit
 from pairlab.experiment.expansion import DatasetReference, PlannedJob, PretrainJob, expand
 from pairlab.experiment.experiment import Experiment, dump_experiment, load_experiment
@@ -48,10 +47,9 @@ def plan_experiment(context: Context, request: ExperimentSubmit) -> Plan:
     experiment, yaml = read_experiment(request)
     dataset = _find_dataset(context, experiment.dataset)
     jobs = expand(experiment, dataset)
-    seed = experiment.seeds[0]
-    opened = context.sources.open(dataset, draw=seed)
-    train = _train_chips(context, opened, experiment, draw=seed)
-    realised_noise, problems, warnings = _draw_arms(experiment, jobs, opened, train)
+    _check_labels(context, dataset, experiment)
+    train = _train_chips(context, dataset, experiment)
+    realised_noise, problems, warnings = _draw_arms(experiment, jobs, train)
     chips = int(np.count_nonzero(train.valid_pixels))
     if chips < experiment.labels.train_chips:
         problems.append(
@@ -70,21 +68,34 @@ def plan_experiment(context: Context, request: ExperimentSubmit) -> Plan:
 
 def _find_dataset(context: Context, name: str) -> DatasetReference:
     with context.database.read() as session:
-        row = datasets.find(session, name)
-        if row is None:
+        if datasets.find(session, name) is None:
             sentence = f"dataset: {unknown_dataset(session, name)}; register it first"
             raise InvalidError(sentence, problems=[sentence])
-    return reference_of(row)
+    try:
+        return find_ready(context, name).reference
+    except ConflictError as error:
+        raise ConflictError(f"{error.detail}; experiments need all of its index") from error
 
 
-def _train_chips(context: Context, opened: OpenDataset, experiment: Experiment, *, draw: int) -> ChipIndex:
-    splits = assign_splits(opened.source.scenes, experiment.splits)
-    index = context.sources.index(opened.reference, chip_size=experiment.chip_size, draw=draw)
-    return index.of_scenes({name for name, split in splits.items() if split == "train"})
+def _check_labels(context: Context, dataset: DatasetReference, experiment: Experiment) -> None:
+    """Raises InvalidError where the dataset has no labels of the scheme, though others of its kind have."""
+    schemes = summary_of(context, find(context, dataset.name)).label_schemes
+    if experiment.labels.scheme not in schemes:
+        has = f"it has: {', '.join(schemes)}" if schemes else "it has no labels, so it can be pretrained on alone"
+        sentence = f"labels.scheme: dataset {dataset.name!r} has no scheme {experiment.labels.scheme!r}; {has}"
+        raise InvalidError(sentence, problems=[sentence])
+
+
+def _train_chips(context: Context, dataset: DatasetReference, experiment: Experiment) -> ChipIndex:
+    chips = context.sources.chips(
+        dataset, chip_size=experiment.chip_size, draw=experiment.seeds[0], scenes=experiment.scenes
+    )
+    splits = assign_splits(chips.scenes, experiment.splits)
+    return chips.of_scenes({name for name, split in splits.items() if split == "train"})
 
 
 def _draw_arms(
-    experiment: Experiment, jobs: tuple[PlannedJob, ...], opened: OpenDataset, train: ChipIndex
+    experiment: Experiment, jobs: tuple[PlannedJob, ...], train: ChipIndex
 ) -> tuple[dict[str, float | None], list[str], list[str]]:
     """Returns per arm the noise it would draw with the first seed, what is refused, and what is worth knowing."""
     realised: dict[str, float | None] = dict.fromkeys(experiment.arms)
@@ -98,7 +109,7 @@ def _draw_arms(
         try:
             pairs = draw_pairs(
                 train,
-                acquisitions=opened.source.scenes[0].acquisitions,
+                acquisitions=train.scenes[0].acquisitions,
                 pairing=job.config.pairing,
                 places=job.config.places,
                 seed=job.config.seed,

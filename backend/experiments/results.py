@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend.context import Context
-from backend.datasets.service import get as get_dataset
+from backend.datasets.indexing import reference_of
+from backend.datasets.service import find as find_dataset
+from backend.datasets.summary import classes_of
 from backend.experiments import repository
 from backend.experiments.schemas import ArmResult, ResultsRead, SeedScore
 from backend.experiments.service import find, status_of
@@ -24,7 +26,7 @@ def results_of(context: Context, experiment_id: str) -> ResultsRead:
         jobs = {job.id: job for job in repository.jobs_of(session, row.id)}
         uses = repository.uses_of(session, row.id)
         status = status_of(row, repository.tallies(session, [row.id])[row.id])
-    dataset = get_dataset(context, row.dataset)
+    dataset = find_dataset(context, row.dataset).row
     experiment = Experiment.model_validate(row.spec)
     segment, pretrain = (_by_use(uses, jobs, kind) for kind in ("segment", "pretrain"))
     scores = {
@@ -40,7 +42,7 @@ def results_of(context: Context, experiment_id: str) -> ResultsRead:
         id=row.id,
         name=row.name,
         status=status,
-        classes=list(dataset.summary["label_schemes"][experiment.labels.scheme]),
+        classes=classes_of(reference_of(dataset).config, dataset.summary["label_schemes"], experiment.labels),
         primary_protocol=experiment.protocols[-1].name,
         reference=experiment.reference,
         margin=experiment.margin,

@@ -233,7 +233,8 @@ def _create(session: Session, plan: Plan, *, hardware: str) -> ExperimentRow:
         if planned.key not in jobs:
             jobs[planned.key] = jobs_repository.create(
                 session,
-                planned=planned,
+                key=planned.key,
+                config=planned.config,
                 depends_on=None if planned.depends_on is None else jobs[planned.depends_on],
                 hardware=hardware,
                 position=position,

@@ -1,4 +1,4 @@
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query
 from fastapi.responses import StreamingResponse
@@ -7,7 +7,7 @@ from backend.context import CurrentContext
 from backend.cursor import CursorQuery
 from backend.datasets.schemas import Page
 from backend.jobs import repository, service
-from backend.jobs.schemas import JobDetail, JobRead, JobStatus, LogRead, MetricsRead
+from backend.jobs.schemas import JobDetail, JobKind, JobRead, JobStatus, LogRead, MetricsRead
 from backend.jobs.stream import stream_events
 
 router = APIRouter(tags=["jobs"])
@@ -20,7 +20,7 @@ After = Annotated[int, Query(ge=0, description="Events with a greater sequence n
 def list_jobs(
     context: CurrentContext,
     status: Annotated[list[JobStatus] | None, Query(description="Jobs in these states alone (repeatable).")] = None,
-    kind: Annotated[Literal["pretrain", "segment"] | None, Query()] = None,
+    kind: Annotated[JobKind | None, Query()] = None,
     experiment: Annotated[str | None, Query(description="Jobs that this experiment (id) needs.")] = None,
     cursor: CursorQuery = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,

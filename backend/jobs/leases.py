@@ -12,7 +12,7 @@ from backend.artifacts.tables import ArtifactRow
 from backend.database import now
 from backend.jobs.repository import change_status, fail_dependants, release_dependants
 from backend.jobs.schemas import FINAL_STATUSES, JobStatus
-from backend.jobs.tables import JobRow
+from backend.jobs.tables import JobEventRow, JobRow
 
 _RELEASED: dict[str, Any] = {"lease_expires_at": None, "seconds_left": None}
 Ending = Literal["succeeded", "failed"]
@@ -228,14 +228,24 @@ def _own(claimed: Claim) -> tuple[ColumnElement[bool], ...]:
     return JobRow.id == claimed.job_id, JobRow.fence == claimed.fence, JobRow.status == JobStatus.RUNNING
 
 
-def _lose(session: Session, row: JobRow, *, reason: str, max_failures: int) -> JobRow:
-    reached = session.scalar(
-        select(
-            exists().where(
-                ArtifactRow.job_id == row.id, ArtifactRow.attempt == row.attempt, ArtifactRow.kind == "checkpoint"
-            )
+def _got_further(session: Session, row: JobRow) -> bool:
+    """Returns whether the attempt reached something that the next one goes on from."""
+    if row.kind == "index":  # each part it tells of is kept, and told once
+        started = select(func.max(JobEventRow.seq)).where(
+            JobEventRow.job_id == row.id, JobEventRow.kind == "state", JobEventRow.text == JobStatus.RUNNING
         )
-    )
+        reached = exists().where(
+            JobEventRow.job_id == row.id, JobEventRow.kind == "metric", JobEventRow.seq > started.scalar_subquery()
+        )
+    else:
+        reached = exists().where(
+            ArtifactRow.job_id == row.id, ArtifactRow.attempt == row.attempt, ArtifactRow.kind == "checkpoint"
+        )
+    return bool(session.scalar(select(reached)))
+
+
+def _lose(session: Session, row: JobRow, *, reason: str, max_failures: int) -> JobRow:
+    reached = _got_further(session, row)
     row = change_status(session, row, JobStatus.LOST, failures=0 if reached else row.failures + 1)
     if row.requested is not None:
         return _meet_wish(session, row)

@@ -13,7 +13,7 @@ from backend.errors import ConflictError
 from backend.experiments.tables import ExperimentJobRow, ExperimentRow
 from backend.jobs.schemas import JobStatus
 from backend.jobs.tables import JobEventRow, JobRow
-from pairlab.experiment.expansion import PlannedJob
+from pairlab.experiment.expansion import IndexJob, TrainingJob
 
 Wish = Literal["cancel", "pause"]
 ENDED_WITHOUT_RESULT = (JobStatus.FAILED, JobStatus.CANCELLED)
@@ -31,12 +31,21 @@ def find_live(session: Session, keys: Collection[str]) -> dict[str, JobRow]:
     return {row.key: row for row in session.scalars(query)}
 
 
-def create(session: Session, *, planned: PlannedJob, depends_on: JobRow | None, hardware: str, position: int) -> JobRow:
+def create(
+    session: Session,
+    *,
+    key: str,
+    config: TrainingJob | IndexJob,
+    depends_on: JobRow | None,
+    hardware: str,
+    position: int,
+) -> JobRow:
     """Returns a new job: queued, or blocked while the job it depends on has not succeeded.
 
     Args:
         session: a writing one.
-        planned: its key and configuration.
+        key: under which equal jobs are one.
+        config: what it is to do.
         depends_on: the pretraining it starts from.
         hardware: queue it goes to.
         position: among equals, the smaller goes first.
@@ -44,10 +53,10 @@ def create(session: Session, *, planned: PlannedJob, depends_on: JobRow | None, 
     blocked = depends_on is not None and depends_on.status != JobStatus.SUCCEEDED
     row = JobRow(
         id=uuid4().hex,
-        key=planned.key,
-        kind=planned.config.kind,
-        dataset=planned.config.dataset.name,
-        config=planned.config.model_dump(mode="json"),
+        key=key,
+        kind=config.kind,
+        dataset=config.dataset.name,
+        config=config.model_dump(mode="json"),
         status=JobStatus.BLOCKED if blocked else JobStatus.QUEUED,
         hardware=hardware,
         position=position,
@@ -159,6 +168,18 @@ def retry(session: Session, job_id: str) -> JobRow:
             needed = find_live(session, [needed.key]).get(needed.key) or retry(session, needed.id)
         row = _set(session, row, depends_on=needed.id)
     return _queue(session, row, finished_at=None, error=None, failures=0, requested=None)
+
+
+def repeat(session: Session, job_id: str) -> JobRow:
+    """Returns the job that has succeeded, queued again because what it made is gone; nobody may wait for it.
+
+    Raises:
+        ConflictError: the job has not succeeded.
+    """
+    row = _load(session, job_id)
+    if row.status != JobStatus.SUCCEEDED:
+        raise ConflictError(f"job {job_id} is {row.status}; only what has succeeded can be repeated")
+    return change_status(session, row, JobStatus.QUEUED, finished_at=None, failures=0, step=0, results={})
 
 
 def release_dependants(session: Session, succeeded: JobRow) -> int:

@@ -8,6 +8,8 @@ from pydantic import BaseModel
 
 from pairlab.experiment.expansion import JobConfig
 
+JobKind = Literal["pretrain", "segment", "index"]
+
 
 class JobStatus(StrEnum):
     """States of a job; each change is one compare-and-set."""
@@ -39,13 +41,14 @@ class JobRead(BaseModel):
 
     id: str
     key: str
-    kind: Literal["pretrain", "segment"]
+    kind: JobKind
     status: JobStatus
     requested: Literal["cancel", "pause"] | None
     """A wish of the user that the worker has not met yet."""
     uses: list[JobUse]
     dataset: str
-    seed: int
+    seed: int | None
+    """null for index jobs."""
     depends_on: str | None
     """Job it waits for."""
     attempt: int

@@ -115,7 +115,7 @@ def _read(row: JobRow, uses: list[JobUse]) -> JobRead:
             "requested": row.requested,
             "uses": uses,
             "dataset": row.dataset,
-            "seed": row.config["seed"],
+            "seed": row.config.get("seed"),
             "depends_on": row.depends_on,
             "attempt": row.attempt,
             "step": row.step,

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from backend.database import Database
 from backend.jobs import events
 from backend.jobs.events import EVENTS_AT_ONCE, Tail
-from backend.jobs.schemas import FINAL_STATUSES
+from backend.jobs.schemas import FINAL_STATUSES, JobStatus
 from backend.jobs.service import log_line
 from backend.jobs.tables import JobEventRow
 
@@ -22,7 +22,7 @@ RECONNECT_MS = 1000
 
 
 async def stream_events(database: Database, job_id: str, *, after: int) -> AsyncIterator[bytes]:
-    """Yields server-sent events with numbers above `after`, and `end` behind a final state.
+    """Yields server-sent events with numbers above `after`, and `end` behind a final state or with the job itself.
 
     Args:
         database: where the job is.
@@ -33,6 +33,9 @@ async def stream_events(database: Database, job_id: str, *, after: int) -> Async
     spoke = time.monotonic()
     while True:
         tail = await run_in_threadpool(_read, database, job_id, after)
+        if tail is None:  # deleted with its dataset
+            yield _sse("end", after, {"seq": after, "status": JobStatus.CANCELLED})
+            return
         for event in tail.events:
             yield _format(event)
             after, spoke = event.seq, time.monotonic()
@@ -47,12 +50,9 @@ async def stream_events(database: Database, job_id: str, *, after: int) -> Async
         await anyio.sleep(TICK_SECONDS)
 
 
-def _read(database: Database, job_id: str, after: int) -> Tail:
+def _read(database: Database, job_id: str, after: int) -> Tail | None:
     with database.read() as session:
-        tail = events.tail(session, job_id, after=after)
-    if tail is None:
-        raise LookupError(f"job {job_id} is gone")
-    return tail
+        return events.tail(session, job_id, after=after)
 
 
 def _format(event: JobEventRow) -> bytes:

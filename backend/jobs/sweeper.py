@@ -2,17 +2,22 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database import Database
+from backend.datasets.files import forget_unused_files
 from backend.errors import ConflictError
 from backend.jobs import leases, queue
 from backend.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+TIDY_SECONDS = 60.0
+"""Between two looks for files of datasets that were forgotten while a job still wrote them."""
 
 
 @contextmanager
@@ -45,8 +50,12 @@ def sweep(database: Database, settings: Settings) -> None:
 
 
 def _sweep_until(stop: threading.Event, database: Database, settings: Settings) -> None:
+    tidied = time.monotonic()
     while not stop.wait(settings.sweep_seconds):
         try:
             sweep(database, settings)
+            if time.monotonic() - tidied > TIDY_SECONDS:
+                tidied = time.monotonic()
+                forget_unused_files(database, settings)
         except (SQLAlchemyError, ConflictError):
             logger.exception("the sweeper could not look; it will in %s s", settings.sweep_seconds)

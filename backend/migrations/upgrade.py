@@ -20,8 +20,8 @@ _ADVISORY_LOCK = 7_241_562_031
 """Any number, as long as all PairLab processes on one PostgreSQL server use the same."""
 
 
-def upgrade(database: Database) -> None:
-    """Applies the revisions that are missing. Processes that do so at once wait for each other."""
+def upgrade(database: Database, revision: str = "head") -> None:
+    """Applies the revisions that are missing, up to one. Processes that do so at once wait for each other."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     engine = database.engine.execution_options(sqlite_begin="IMMEDIATE")
@@ -29,4 +29,4 @@ def upgrade(database: Database) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)

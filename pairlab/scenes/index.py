@@ -14,6 +14,8 @@ Int32Array = NDArray[np.int32]
 Float64Array = NDArray[np.float64]
 CELL = 32
 """Side of the squares that pixels are counted in, pixels: chips of every size are made of whole ones."""
+LEAST_CONFIDENCE = 0.1
+"""Below it an estimated offset means little: clouds and rebuilt ground correlate with anything."""
 COUNTS = ("valid_pixels", "object_pixels", "changed_pixels", "unknown_pixels")
 """Pixels with data in both acquisitions; of these, object pixels in either acquisition, pixels with a relevant change,
 and pixels whose change is not known."""
@@ -130,8 +132,9 @@ class SceneTable:
 
     @cached_property
     def offset_length(self) -> Float64Array:
-        """Length of the offset, pixels; NaN where it was not estimated."""
-        return np.asarray(np.hypot(self.offset[:, 0], self.offset[:, 1]))
+        """Length of the offset, pixels; NaN where it was not estimated, or is not to be believed."""
+        length = np.hypot(self.offset[:, 0], self.offset[:, 1])
+        return np.where(self.offset_confidence >= LEAST_CONFIDENCE, length, np.nan)
 
     @cached_property
     def unknown(self) -> BoolArray:

@@ -152,6 +152,11 @@ class StoredSource:
         self._source, self._images, self._folder = source, images, folder
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What could not be taken from the store so far, as `StoredImages.warnings`."""
+        return self._images.warnings
+
+    @property
     def scenes(self) -> tuple[Scene, ...]:
         """All scenes of the dataset."""
         return self._source.scenes

@@ -9,8 +9,12 @@ from fastapi.testclient import TestClient
 
 from backend.app import create_app
 from backend.context import Context
+from backend.database import Database
+from backend.migrations.upgrade import upgrade
 from backend.queue_server import answers, make_place, queue_command
 from backend.settings import Settings
+from tests.backend.index_jobs import run_index_jobs
+from tests.backend.postgresql import INSTALLED, empty_postgresql, running_postgresql
 from tests.pairlab.scenes.xbd_tree import write_xbd_tree
 
 API = "/api/v1"
@@ -33,6 +37,32 @@ def queue_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.terminate()
         server.wait(10)
         place.remove()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """URL of a real server, with `{database}` where the name of a database goes."""
+    if INSTALLED is None:
+        pytest.skip("no PostgreSQL server here (Debian: apt-get install postgresql)")
+    with running_postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'jobs.db'}"
+    server: str = request.getfixturevalue("postgresql")
+    return empty_postgresql(server)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    upgrade(database)
+    yield database
+    database.close()
 
 
 @pytest.fixture(scope="session")
@@ -69,9 +99,9 @@ def synthetic(client: TestClient) -> str:
 
 
 @pytest.fixture
-def xbd(client: TestClient) -> str:
-    """Name of a registered xBD tree."""
-    return _register(client, "disasters-2019", XBD)
+def xbd(client: TestClient, context: Context) -> str:
+    """Name of a registered xBD tree, indexed."""
+    return register_indexed(client, context, "disasters-2019", XBD)
 
 
 @pytest.fixture
@@ -94,6 +124,15 @@ def experiment(synthetic: str) -> Callable[..., dict[str, Any]]:
         }
 
     return make
+
+
+def register_indexed(client: TestClient, context: Context, name: str, config: dict[str, Any]) -> str:
+    """Returns the name of a dataset of files that is registered and indexed."""
+    answer = client.post(f"{API}/datasets", json={"name": name, "config": config})
+    assert answer.status_code == 202, answer.text
+    run_index_jobs(context)
+    assert client.get(answer.headers["location"]).json()["state"] == "ready"
+    return name
 
 
 def _register(client: TestClient, name: str, config: dict[str, Any]) -> str:

@@ -10,6 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import create_engine, text
 
 from worker.fork_server import PR_SET_PDEATHSIG
 
@@ -53,6 +56,16 @@ def running_postgresql() -> Iterator[str]:
             server.wait(START_SECONDS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def empty_postgresql(server: str) -> str:
+    """Returns the URL of a new database on a running server."""
+    name = f"test_{uuid4().hex}"
+    engine = create_engine(server.format(database="postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return server.format(database=name)
 
 
 def _die_with_parent() -> None:

@@ -99,9 +99,12 @@ def test_a_foreign_host_is_refused(client: TestClient) -> None:
         assert client.get("/healthz", headers={"Host": host}).status_code == 200
 
 
-def test_long_answers_are_compressed(client: TestClient) -> None:
-    answer = client.get(f"{API}/experiments/schema", headers={"Accept-Encoding": "gzip"})
-    assert answer.headers["content-encoding"] == "gzip"
+def test_long_answers_are_compressed_for_other_machines(settings: Settings) -> None:
+    for machine, encoding in (("192.0.2.1", "gzip"), ("127.0.0.1", None), ("::1", None)):
+        with TestClient(create_app(settings), client=(machine, 50_000)) as client:
+            answer = client.get(f"{API}/experiments/schema", headers={"Accept-Encoding": "gzip"})
+        assert answer.headers.get("content-encoding") == encoding
+        assert answer.json()["title"] == "Experiment"
 
 
 def api_routes(app: FastAPI) -> list[tuple[str, str]]:
@@ -125,6 +128,22 @@ def test_every_route_below_api_asks_for_the_token(settings: Settings) -> None:
                 assert answer.headers["www-authenticate"] == "Bearer"
         assert client.get(f"{API}/datasets", headers={"Authorization": "Bearer s3cret"}).status_code == 200
         assert client.get("/healthz").status_code == 200
+
+
+def test_a_signature_opens_nothing_but_thumbnails(settings: Settings) -> None:
+    guarded = with_settings(settings, token=SecretStr("s3cret"))
+    app = create_app(guarded)
+    with TestClient(app) as client:
+        signatures, expires = app.state.context.signatures, 2**40
+        query = f"size=256&v=v&expires={expires}&signature="
+        query += signatures.sign("{name}", "{scene}", "{acquisition}", "256", "v", str(expires))
+        opened = []
+        for method, path in api_routes(app):
+            answer = client.request(method, f"{path}?{query}")
+            if answer.status_code != 401:
+                opened.append((method, path, answer.status_code))
+        # What is signed here is no registered dataset's: behind the signature there is nothing.
+        assert opened == [("GET", f"{API}/datasets/{{name}}/scenes/{{scene}}/thumbnails/{{acquisition}}", 404)]
 
 
 def test_every_operation_is_described(client: TestClient) -> None:

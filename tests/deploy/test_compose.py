@@ -12,7 +12,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from sqlalchemy import create_engine
 
 from backend.settings import Settings
-from frontend.api_client import find_endpoint
+from frontend.connection import find_endpoint
 from tests.deploy.compose_file import ComposeError, interpolate, load_compose
 from tests.deploy.conftest import FILES, ROOT, SECRETS
 from tests.deploy.dockerfile import Dockerfile

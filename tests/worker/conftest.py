@@ -10,12 +10,16 @@ import psutil
 import pytest
 
 from backend.database import Database
+from backend.datasets.indexing import queue_index_job
+from backend.datasets.tables import DatasetRow
 from backend.jobs.queue import wake
 from backend.jobs.sweeper import running_sweeper
 from backend.jobs.tables import JobRow
 from backend.migrations.upgrade import upgrade
 from backend.settings import Settings
-from pairlab.experiment.expansion import PlannedJob
+from pairlab.experiment.datasets import XbdDataset
+from pairlab.experiment.expansion import DatasetReference, PlannedJob
+from pairlab.scenes.dataset import dataset_fingerprint
 from tests.backend.conftest import queue_url
 from tests.backend.jobs.waiting_jobs import add_jobs
 
@@ -44,6 +48,7 @@ class Installation:
             "PAIRLAB_HARDWARE": self.settings.hardware,
             "PAIRLAB_LEASE_SECONDS": str(self.settings.lease_seconds),
             "PAIRLAB_CANCEL_GRACE_SECONDS": str(self.settings.cancel_grace_seconds),
+            "PAIRLAB_DATA_ROOTS": ":".join(f"{name}={root}" for name, root in self.settings.data_roots.items()),
             "OMP_NUM_THREADS": "1",
         }
         log = self.settings.home / f"worker-{len(self._workers)}.log"
@@ -64,6 +69,19 @@ class Installation:
             ids = [row.id for row in add_jobs(session, planned, hardware=self.settings.hardware)]
         wake(self.settings, self.settings.hardware)
         return ids
+
+    def register(self, name: str, config: XbdDataset) -> str:
+        """Returns the id of the job that indexes a new dataset of files, for which a worker has been woken."""
+        fingerprint = dataset_fingerprint(config, data_roots=self.settings.data_roots)
+        dataset = DatasetReference(name=name, config=config, fingerprint=fingerprint)
+        with self.database.write() as session:
+            session.add(
+                DatasetRow(name=name, config=config.model_dump(mode="json"), fingerprint=fingerprint, summary={})
+            )
+            session.flush()
+            job_id = queue_index_job(session, dataset, hardware=self.settings.hardware).id
+        wake(self.settings, self.settings.hardware)
+        return job_id
 
     def job(self, job_id: str) -> JobRow:
         """Returns a job as it is now."""
@@ -106,8 +124,11 @@ def runs_of(worker: subprocess.Popen[bytes]) -> list[psutil.Process]:
 def _open(folder: Path, queue_url: str, hardware: str) -> Iterator[Installation]:
     home = folder / "home"
     home.mkdir()
+    roots = folder / "roots"
+    roots.mkdir()
     settings = Settings(
         home=home,
+        data_roots={"roots": roots},
         redis_url=queue_url,
         hardware=hardware,
         lease_seconds=3.0,

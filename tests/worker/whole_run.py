@@ -3,10 +3,11 @@
 import json
 import os
 import selectors
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pairlab.experiment.expansion import PlannedJob
+from pairlab.experiment.expansion import IndexJob, PlannedJob
 from worker.fork_server import ForkedRun, ForkServer
 from worker.protocol import Description
 
@@ -20,14 +21,23 @@ class Whole(NamedTuple):
     status: int | None
 
 
-def describe(planned: PlannedJob, folder: Path, *, index_folder: Path | None = None, threads: int = 1) -> Description:
+def describe(
+    planned: PlannedJob | IndexJob,
+    folder: Path,
+    *,
+    index_folder: Path | None = None,
+    roots: Mapping[str, Path] | None = None,
+    threads: int = 1,
+) -> Description:
     """Returns the description of a first attempt."""
     folder.mkdir(parents=True, exist_ok=True)
     return Description(
-        config=planned.config.model_dump(mode="json"),
+        config=(planned if isinstance(planned, IndexJob) else planned.config).model_dump(mode="json"),
         folder=str(folder),
         index_folder=str(index_folder or folder.parent / "index"),
-        data_roots={},
+        store_folder=str(folder.parent / "store"),
+        store_bytes=2**30,
+        data_roots={name: str(root) for name, root in (roots or {}).items()},
         checkpoints=[],
         weights=None,
         threads=threads,

@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
+from sqlalchemy import update
 
+from backend.context import Context
+from backend.datasets.tables import DatasetRow
 from backend.settings import Settings
 from tests.backend.conftest import API, SYNTHETIC, XBD
+from tests.backend.index_jobs import run_index_jobs
 from tests.backend.problem_document import problem_of
 
 
@@ -27,15 +31,33 @@ def test_a_synthetic_dataset_is_registered_with_what_is_in_it(client: TestClient
     assert dataset["acquisitions"] == ["pre", "post"]
     assert dataset["label_schemes"]["intact_damaged"] == ["background", "intact", "damaged"]
     assert "damage_levels" not in dataset["label_schemes"]
+    assert (dataset["state"], dataset["index_job"], dataset["progress"]) == ("ready", None, None)
+    assert (dataset["quarantined"], dataset["warnings"]) == (0, [])
+    assert dataset["object_classes"]
     assert client.get(answer.headers["location"]).json() == dataset
 
 
-def test_an_xbd_tree_is_registered_and_not_written_to(client: TestClient, data_root: Path) -> None:
+def test_an_xbd_tree_is_registered_and_not_written_to(client: TestClient, context: Context, data_root: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in data_root.rglob("*")}
-    dataset = register(client, "tree", XBD).json()
-    assert dataset["scenes"] == 10
+    answer = register(client, "tree", XBD)
+    assert answer.status_code == 202
+    assert answer.headers["location"] == f"{API}/datasets/tree"
+    dataset = answer.json()
+    assert (dataset["state"], dataset["progress"]) == ("indexing", 0.0)
+    assert (dataset["scenes"], dataset["quarantined"]) == (10, 0)
     assert dataset["splits"] == {"train": 4, "validation": 3, "test": 3}
     assert sum(dataset["events"].values()) == 10
+    assert dataset["columns"] == {}
+    run_index_jobs(context)
+    indexed = client.get(answer.headers["location"]).json()
+    assert (indexed["state"], indexed["progress"], indexed["index_job"]) == ("ready", None, dataset["index_job"])
+    assert indexed["columns"]["pre_sensor"] == "text"
+    assert indexed["columns"]["pre_off_nadir_angle"] == "number"
+    assert indexed["object_classes"] == ["no-damage", "minor-damage", "major-damage", "destroyed", "un-classified"]
+    assert indexed["bands"] == ["red", "green", "blue"]
+    same = ("scenes", "splits", "events", "acquisitions", "label_schemes", "warnings", "fingerprint", "created_at")
+    assert {key: indexed[key] for key in same} == {key: dataset[key] for key in same}
+    assert client.get(f"{API}/datasets").json()["items"] == [indexed]
     assert {path: path.stat().st_mtime_ns for path in data_root.rglob("*")} == before
 
 
@@ -80,26 +102,30 @@ def test_a_link_out_of_the_root_is_refused(client: TestClient, data_root: Path, 
     assert "leads out of data root" in problem["detail"]
 
 
-def test_a_broken_tree_leaves_nothing_behind(client: TestClient, data_root: Path, settings: Settings) -> None:
+def test_a_tree_without_any_usable_tile_leaves_nothing_behind(
+    client: TestClient, data_root: Path, settings: Settings
+) -> None:
     broken = data_root / "broken"
     shutil.copytree(data_root / "xbd", broken)
-    image = next((broken / "train" / "images").glob("*_pre_disaster.png"))
-    image.write_bytes(image.read_bytes()[:200])
+    for image in broken.rglob("*_pre_disaster.png"):
+        image.write_bytes(image.read_bytes()[:200])
     try:
         problem = problem_of(register(client, "broken", {**XBD, "folder": "broken"}), 422)
     finally:
         shutil.rmtree(broken)
-    assert image.name in problem["detail"]
+    assert "none of the 10 xBD tiles" in problem["detail"]
     assert str(data_root) not in problem["detail"]
     problem_of(client.get(f"{API}/datasets/broken"), 404)
     assert not list((settings.home / "index").glob("*"))
+    assert client.get(f"{API}/jobs").json()["total"] == 0
 
 
 def test_changed_files_are_not_taken_for_the_same_dataset(client: TestClient, data_root: Path) -> None:
     tree = data_root / "changing"
     shutil.copytree(data_root / "xbd", tree)
     try:
-        assert register(client, "changing", {**XBD, "folder": "changing"}).status_code == 201
+        assert register(client, "changing", {**XBD, "folder": "changing"}).status_code == 202
+        assert register(client, "changing", {**XBD, "folder": "changing"}).status_code == 200
         for name in ("images", "labels"):
             for path in (tree / "hold" / name).iterdir():
                 path.unlink()
@@ -107,12 +133,6 @@ def test_changed_files_are_not_taken_for_the_same_dataset(client: TestClient, da
     finally:
         shutil.rmtree(tree)
     assert "have changed" in problem["detail"]
-
-
-def test_data_roots_are_listed_without_their_paths(client: TestClient, data_root: Path) -> None:
-    answer = client.get(f"{API}/data-roots")
-    assert answer.json() == [{"name": "disasters", "folders": ["xbd"]}]
-    assert str(data_root) not in answer.text
 
 
 def test_pages_hold_every_dataset_once_while_others_are_added(client: TestClient) -> None:
@@ -147,3 +167,15 @@ def test_a_dataset_in_use_is_kept(
     assert client.post(f"{API}/experiments", json={"experiment": experiment()}).status_code == 202
     assert "'three arms'" in problem_of(client.delete(f"{API}/datasets/{synthetic}"), 409)["detail"]
     assert client.get(f"{API}/datasets/{synthetic}").status_code == 200
+
+
+def test_rendered_scenes_of_an_earlier_version_are_registered_again_as_they_are(
+    client: TestClient, context: Context, synthetic: str
+) -> None:
+    now = client.get(f"{API}/datasets/{synthetic}").json()["fingerprint"]
+    with context.database.write() as session:
+        session.execute(update(DatasetRow).where(DatasetRow.name == synthetic).values(fingerprint="0" * 64))
+    answer = client.post(f"{API}/datasets", json={"name": synthetic, "config": SYNTHETIC})
+    assert answer.status_code == 200
+    assert answer.json()["fingerprint"] == now
+    assert client.get(f"{API}/datasets/{synthetic}/scenes").json()["total"] == 58

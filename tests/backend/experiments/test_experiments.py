@@ -192,9 +192,15 @@ def test_a_body_needs_yaml_or_model(client: TestClient, experiment: Make) -> Non
     ("changes", "sentence"),
     [
         ({"dataset": "nothing"}, "no dataset 'nothing'; there are: scenes"),
-        ({"splits": {"test_events": ["flood"]}}, "synthetic scenes have no events"),
+        ({"splits": {"test_events": ["flood"]}}, "synthetic scenes have neither events nor a place"),
         ({"chip_size": 128}, "chip_size 128 is larger than the scenes (64 pixels)"),
-        ({"labels": {"scheme": "damage_levels"}}, "exists for xBD only"),
+        (
+            {"labels": {"scheme": "damage_levels"}},
+            "does not exist for synthetic scenes: take building",
+        ),
+        ({"scenes": {"name": "nothing"}}, "none of the dataset's 58 scenes pass the filter"),
+        ({"scenes": {"where": {"colour": ["red"]}}}, "no column 'colour'"),
+        ({"scenes": {"objects": ["tree"]}}, "no object class 'tree'"),
         ({"labels": {"train_chips": 5000}}, "asks for 5000 labelled chips; the train split has 48"),
     ],
 )
@@ -224,3 +230,30 @@ def test_held_out_events_must_exist(client: TestClient, xbd: str, experiment: Ma
     )
     assert plan.status_code == 200, plan.text
     assert plan.json()["realised_noise"] == {"same": 0.0}
+
+
+def test_scenes_that_take_no_part_are_neither_drawn_nor_labelled(client: TestClient, experiment: Make) -> None:
+    everything = client.get(f"{API}/datasets/scenes/scenes", params={"limit": 200}).json()["items"]
+    train = [scene["name"] for scene in everything if scene["split"] == "train"]
+    some = {"without": train[:40]}
+    problem = problem_of(validate(client, experiment(scenes=some)), 422)
+    assert any("8" in sentence and "20" in sentence for sentence in problem["problems"]), problem["problems"]
+    arms = {"same": {"pairing": {"policy": "same_image", "pairs": 8}}}
+    answer = submit(client, experiment(scenes=some, arms=arms))
+    assert answer.status_code == 202, answer.text
+    detail = client.get(answer.headers["location"]).json()
+    jobs = [client.get(f"{API}/jobs/{job['id']}").json() for job in detail["job_list"]]
+    assert {tuple(job["config"]["scenes"]["without"]) for job in jobs} == {tuple(train[:40])}
+    other = submit(client, experiment(arms=arms)).json()
+    assert other["content_hash"] != answer.json()["content_hash"]
+    assert client.get(f"{API}/jobs").json()["total"] == 2 * len(jobs)
+
+
+def test_a_class_of_their_own_is_among_the_results(client: TestClient, xbd: str, experiment: Make) -> None:
+    arms = {"same": {"pairing": {"policy": "same_image", "pairs": 4}}}
+    for scheme, last in (("intact_damaged", "un-classified"), ("building", "building")):
+        labels = {"scheme": scheme, "unclassified": "own-class", "train_chips": 2}
+        answer = submit(client, experiment(dataset=xbd, labels=labels, arms=arms))
+        assert answer.status_code == 202, answer.text
+        results = client.get(f"{answer.headers['location']}/results").json()
+        assert results["classes"][-1] == last

@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import select, update
 
 from backend.database import Database, now
+from backend.datasets.indexing import queue_index_job
 from backend.jobs import events, leases, outputs, repository
 from backend.jobs.events import Line, Point
 from backend.jobs.leases import Claim, StaleFenceError
 from backend.jobs.tables import JobEventRow, JobRow
-from tests.backend.jobs.waiting_jobs import add_jobs, planned_jobs, status_of
+from tests.backend.jobs.waiting_jobs import add_files, add_jobs, planned_jobs, status_of
 
 Jobs = tuple[str, str]
 CLAIM_ALL = """
@@ -165,6 +166,22 @@ def test_a_new_checkpoint_forgives_earlier_deaths(database: Database, jobs: Jobs
             leases.lose(session, claimed, reason="it was killed", max_failures=3)
         assert job(database, jobs[0]).failures == {1: 1, 2: 0, 3: 1, 4: 2, 5: 3}[attempt]
     assert status_of(database, jobs[0]) == "failed"
+
+
+def test_an_index_run_that_finished_a_part_got_further(database: Database) -> None:
+    with database.write() as session:
+        queue_index_job(session, add_files(session), hardware="cpu")
+    statuses = []
+    for attempt in range(1, 6):
+        claimed = claim(database)
+        assert (claimed.attempt, claimed.config["kind"]) == (attempt, "index")
+        with database.write() as session:
+            if attempt < 3:  # later attempts tell of no part that is new
+                events.record(session, claimed, points=[Point(128 * attempt, "quarantined", 0.0)])
+            events.record(session, claimed, points=[Point(128, "quarantined", 0.0)])
+            row = leases.lose(session, claimed, reason="it was killed", max_failures=3)
+            statuses.append((row.status, row.failures))
+    assert statuses == [("queued", 0), ("queued", 0), ("queued", 1), ("queued", 2), ("failed", 3)]
 
 
 @pytest.mark.parametrize(("wish", "state"), [("cancel", "cancelled"), ("pause", "paused")])

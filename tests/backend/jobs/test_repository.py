@@ -3,10 +3,11 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from backend.database import Database
+from backend.datasets.indexing import queue_index_job
 from backend.errors import ConflictError
 from backend.jobs import leases, repository
 from backend.jobs.tables import JobEventRow, JobRow
-from tests.backend.jobs.waiting_jobs import add_jobs, planned_jobs, status_of
+from tests.backend.jobs.waiting_jobs import add_files, add_jobs, planned_jobs, status_of
 
 Jobs = tuple[str, str]
 
@@ -141,3 +142,17 @@ def test_a_retried_segmentation_starts_from_the_equal_pretraining_that_took_its_
 def test_only_failed_and_cancelled_jobs_can_be_retried(database: Database, jobs: Jobs) -> None:
     with pytest.raises(ConflictError, match="is queued; only failed and cancelled jobs"), database.write() as session:
         repository.retry(session, jobs[0])
+
+
+def test_what_has_succeeded_is_repeated_where_what_it_made_is_gone(database: Database) -> None:
+    with database.write() as session:
+        job_id = queue_index_job(session, add_files(session), hardware="cpu").id
+    with pytest.raises(ConflictError, match="only what has succeeded"), database.write() as session:
+        repository.repeat(session, job_id)
+    with database.write() as session:
+        claimed = leases.claim(session, hardware="cpu", worker="here", lease_seconds=60)
+        assert claimed is not None
+        leases.finish(session, claimed, "succeeded", results={"scenes": 3})
+    with database.write() as session:
+        row = repository.repeat(session, job_id)
+        assert (row.status, row.step, row.results, row.finished_at) == ("queued", 0, {}, None)

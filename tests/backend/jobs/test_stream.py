@@ -13,12 +13,14 @@ import uvicorn
 
 from backend.app import create_app
 from backend.database import Database, now
+from backend.datasets import repository as datasets
+from backend.datasets.indexing import queue_index_job
 from backend.jobs import events, leases
 from backend.jobs.events import Line, Point
 from backend.jobs.leases import Claim
 from backend.migrations.upgrade import upgrade
 from backend.settings import Settings
-from tests.backend.jobs.waiting_jobs import add_jobs, planned_jobs
+from tests.backend.jobs.waiting_jobs import add_files, add_jobs, planned_jobs
 
 
 class Told(NamedTuple):
@@ -122,6 +124,18 @@ def test_a_stream_of_a_job_that_ended_tells_the_end_alone(api: str, database: Da
         leases.finish(session, claimed, "failed", error="it had to")
     with listening_to(api, claimed.job_id, **{"Last-Event-ID": "3"}) as stream:
         assert [(each.event, each.data["status"]) for each in stream] == [("end", "failed")]
+
+
+def test_a_stream_of_a_job_that_goes_with_its_dataset_ends(api: str, database: Database) -> None:
+    with database.write() as session:
+        job_id = queue_index_job(session, add_files(session), hardware="cpu").id
+    with listening_to(api, job_id) as stream:
+        assert next(stream).event == "state"
+        with database.write() as session:
+            row = datasets.find(session, "files")
+            assert row is not None
+            datasets.delete_with_index_jobs(session, row)
+        assert [(each.event, each.data) for each in stream] == [("end", {"seq": 1, "status": "cancelled"})]
 
 
 def test_more_events_than_one_look_takes_arrive_in_order(api: str, database: Database, claimed: Claim) -> None:

@@ -6,7 +6,7 @@ from backend.database import Database
 from backend.datasets.tables import DatasetRow
 from backend.jobs import repository
 from backend.jobs.tables import JobRow
-from pairlab.experiment.datasets import SyntheticDataset
+from pairlab.experiment.datasets import SyntheticDataset, XbdDataset
 from pairlab.experiment.expansion import DatasetReference, PlannedJob, expand
 from pairlab.experiment.experiment import Experiment
 
@@ -52,9 +52,18 @@ def add_jobs(session: Session, planned: tuple[PlannedJob, ...], *, hardware: str
     for position, job in enumerate(planned):
         depends_on = None if job.depends_on is None else rows[job.depends_on]
         rows[job.key] = repository.create(
-            session, planned=job, depends_on=depends_on, hardware=hardware, position=position
+            session, key=job.key, config=job.config, depends_on=depends_on, hardware=hardware, position=position
         )
     return list(rows.values())
+
+
+def add_files(session: Session) -> DatasetReference:
+    """Returns a dataset of files that has just been registered."""
+    dataset = DatasetReference(name="files", config=XbdDataset(root="r"), fingerprint="fedcba9876543210" * 4)
+    config = dataset.config.model_dump(mode="json")
+    session.add(DatasetRow(name=dataset.name, config=config, fingerprint=dataset.fingerprint, summary={}))
+    session.flush()
+    return dataset
 
 
 def status_of(database: Database, job_id: str) -> str:

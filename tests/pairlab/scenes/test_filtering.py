@@ -28,7 +28,7 @@ def _passes(table: SceneTable, row: int, wanted: SceneFilter) -> bool:
         "change_share": changed / max(valid, 1),
         "object_change_share": changed / max(objects, 1),
         "no_data_share": 1 - valid / (scene.height * scene.width),
-        "offset": math.hypot(*table.offset[row].tolist()),
+        "offset": math.hypot(*table.offset[row].tolist()) if table.offset_confidence[row] >= 0.1 else math.nan,
     }
     return (
         (not wanted.events or scene.event in wanted.events)
@@ -96,7 +96,7 @@ def test_scenes_without_a_value_pass_no_range() -> None:
     for wanted in (SceneFilter(where={"empty": everything}), SceneFilter(where={"angle": everything})):
         rows = matching(TABLE, wanted)
         assert not any(np.isnan(TABLE.columns[name][rows]).any() for name in wanted.where)
-    assert len(matching(TABLE, SceneFilter(offset=(0.0, 1e308)))) == np.count_nonzero(~np.isnan(TABLE.offset[:, 0]))
+    assert len(matching(TABLE, SceneFilter(offset=(0.0, 1e308)))) == np.count_nonzero(TABLE.offset_confidence >= 0.1)
 
 
 @pytest.mark.parametrize(
