@@ -17,100 +17,6 @@ class Page(TypedDict, Generic[Item]):
     total: int
 
 
-class DataRoot(TypedDict):
-    """A folder given at start under a name, and the folders below it that look like a dataset."""
-
-    name: str
-    folders: list[str]
-
-
-class Dataset(TypedDict):
-    """A registered dataset."""
-
-    name: str
-    config: dict[str, Any]
-    fingerprint: str
-    scenes: int
-    splits: dict[str, int]
-    events: dict[str, int]
-    acquisitions: list[str]
-    label_schemes: dict[str, list[str]]
-    warnings: list[str]
-    created_at: str
-
-
-class Scene(TypedDict):
-    """One scene of a list."""
-
-    name: str
-    split: str
-    event: str
-    acquisitions: list[str]
-    height: int
-    width: int
-    change_share: float
-    object_change_share: float
-    changed_pixels: int
-    unknown: bool
-    no_data_share: float
-
-
-class SceneDetail(Scene):
-    """One scene with all that is known of it."""
-
-    metadata: dict[str, dict[str, Any]]
-    class_pixels: dict[str, dict[str, int]]
-    previous: str | None
-    next: str | None
-
-
-class PreviewView(TypedDict):
-    """One side of a pair."""
-
-    acquisition: str
-    state: str
-    image_url: str
-
-
-class PreviewPair(TypedDict):
-    """One drawn pair."""
-
-    scene: str
-    event: str
-    y: int
-    x: int
-    size: int
-    anchor: PreviewView
-    positive: PreviewView
-    changed_pixels: int
-    change_share: float
-    object_change_share: float
-    noisy: bool
-    unknown: bool
-    control: Literal["rerender", "masked"] | None
-    change_url: str
-
-
-class Histogram(TypedDict):
-    """Counts between edges."""
-
-    edges: list[float]
-    counts: list[int]
-
-
-class Preview(TypedDict):
-    """The pairs an arm would draw."""
-
-    pairs: list[PreviewPair]
-    drawn: int
-    asked_rate: float | None
-    realised_rate: float
-    unknown_pairs: int
-    object_change_histogram: Histogram
-    chips: dict[str, int]
-    warnings: list[str]
-
-
 class Example(TypedDict):
     """A shipped experiment file."""
 
@@ -149,12 +55,12 @@ class Job(TypedDict):
 
     id: str
     key: str
-    kind: Literal["pretrain", "segment"]
+    kind: Literal["pretrain", "segment", "index"]
     status: JobStatus
     requested: Literal["cancel", "pause"] | None
     uses: list[JobUse]
     dataset: str
-    seed: int
+    seed: int | None
     depends_on: str | None
     attempt: int
     step: int

@@ -1,4 +1,4 @@
-"""The browser's one port: Streamlit, and the API's images beside it.
+"""The browser's one port: Streamlit, and the API's images and files beside it.
 
 streamlit run frontend/asgi.py
 """
@@ -19,22 +19,25 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from frontend.api_client import PREFIX, TIMEOUT, find_endpoint, is_loopback
+from frontend.connection import PREFIX, TIMEOUT, find_endpoint, is_loopback
 
 SCENE = f"{PREFIX}/datasets/{{dataset}}/scenes/{{scene}}"
 FORWARDED = (
     f"{SCENE}/images/{{acquisition}}",
+    f"{SCENE}/thumbnails/{{acquisition}}",
     f"{SCENE}/masks/{{acquisition}}",
+    f"{SCENE}/objects/{{acquisition}}",
     f"{SCENE}/change",
+    f"{PREFIX}/datasets/{{dataset}}/selection.csv",
     f"{PREFIX}/artifacts/{{artifact}}",
 )
-"""Only images and files of runs pass; everything else is the API's own business."""
+"""Only what a page shows or lets people download passes; everything else is the API's own business."""
 KEPT_HEADERS = ("content-type", "content-length", "content-encoding", "content-disposition", "etag", "cache-control")
 DEFAULT_HOSTS = "127.0.0.1,localhost,[::1],testserver"
 
 
 async def forward(request: Request) -> Response:
-    """Returns the API's answer to a request for an image, with the API's validators, so that browsers may cache it."""
+    """Returns the API's answer to a request for a picture or file, cacheable as the API says."""
     if any(part in {".", ".."} for part in request.path_params.values()):
         return PlainTextResponse("names of scenes and files only, no steps between folders", status_code=404)
     endpoint = find_endpoint()
@@ -88,7 +91,7 @@ def explain_crash(_error: Exception) -> bool:
 
 
 async def refuse(request: Request) -> Response:
-    """Returns the answer to every other request for the API: this port serves its images alone."""
+    """Returns the answer to every other request for the API: this port serves its images and files alone."""
     return PlainTextResponse(f"{request.url.path} is not served here; ask the API itself", status_code=404)
 
 

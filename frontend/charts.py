@@ -131,8 +131,20 @@ def seed_dots(
     return {"layer": layers, "height": 46 * len(arms) + 40, "width": "container"}
 
 
-def histogram(*, x_title: str, height: int = 150) -> Spec:
-    """Returns a chart of bars; rows have `low`, `high` and `pairs`."""
+def histogram(
+    *, noun: str, x_title: str | None = None, share: bool = True, root: bool = False, height: int = 150
+) -> Spec:
+    """Returns a chart of bars; rows have `low`, `high` and `count`.
+
+    Args:
+        noun: what is counted, in the plural.
+        x_title: of the axis.
+        share: whether edges are shares in [0, 1], shown as percentages.
+        root: heights are square roots of counts, so that few are seen beside many.
+        height: pixels.
+    """
+    number = "~%" if share else ".4~r"
+    exact = ".3~%" if share else ".4~r"
     return {
         "mark": {"type": "bar", "color": LINE_COLOUR, "binSpacing": 1},
         "encoding": {
@@ -141,14 +153,20 @@ def histogram(*, x_title: str, height: int = 150) -> Spec:
                 "type": "quantitative",
                 "bin": {"binned": True},
                 "title": x_title,
-                "axis": {**GRID, "grid": False, "format": "~%", "tickCount": 5},
+                "axis": {**GRID, "grid": False, "format": number, "tickCount": 5},
             },
             "x2": {"field": "high"},
-            "y": {"field": "pairs", "type": "quantitative", "title": "pairs", "axis": {**GRID, "tickCount": 3}},
+            "y": {
+                "field": "count",
+                "type": "quantitative",
+                "title": None if root else noun,
+                "scale": {"type": "sqrt"} if root else {},
+                "axis": {**GRID, "tickCount": 3, "format": "~s"},
+            },
             "tooltip": [
-                {"field": "low", "type": "quantitative", "format": ".0%", "title": "from"},
-                {"field": "high", "type": "quantitative", "format": ".0%", "title": "to"},
-                {"field": "pairs", "type": "quantitative", "title": "pairs"},
+                {"field": "low", "type": "quantitative", "format": exact, "title": "from"},
+                {"field": "high", "type": "quantitative", "format": exact, "title": "to"},
+                {"field": "count", "type": "quantitative", "format": ",", "title": noun},
             ],
         },
         "height": height,

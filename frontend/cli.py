@@ -2,29 +2,29 @@
 
 import json
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
-from frontend.api_client import ApiClient, ApiProblem, find_endpoint
+from frontend.api_client import ApiClient
+from frontend.connection import ApiProblem, find_endpoint
+from frontend.dataset_commands import datasets
 from frontend.demo import run_demo
 from frontend.following import Failure, follow, require_success, say, show_results, submit
-from frontend.installation import browser_address, read_endpoints
-from frontend.printed_tables import SHORT_ID, dataset_table, job_table
+from frontend.installation import browser_address
+from frontend.printed_tables import SHORT_ID, job_table
 from frontend.progress import watch_job
+from frontend.terminal import Json, output, print_json
 from frontend.wording import plural
 from pairlab.experiment.experiment import ExperimentError, load_experiment
 
 NEWEST = 200
 """So many experiments and jobs are searched for the beginning of an id."""
-PLAIN_WIDTH = 160
-"""Columns where there is no terminal: tables keep their lines."""
 
 
 commands = typer.Typer(
@@ -33,7 +33,6 @@ commands = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-datasets = typer.Typer(help="Datasets: register and list them.", no_args_is_help=True)
 commands.add_typer(datasets, name="dataset")
 
 
@@ -55,7 +54,6 @@ def app() -> None:
 
 
 Home = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of all data (PAIRLAB_HOME, else .pairlab).")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 @commands.command()
@@ -100,12 +98,12 @@ def run(
     client = ApiClient.from_environment()
     text = _read(file)
     load_experiment(text)
-    notes = _output(err=as_json)
+    notes = output(err=as_json)
     submitted = submit(client, text, notes=notes)
     if watch:
         _follow(client, submitted["id"], notes=notes, as_json=as_json)
     elif as_json:
-        _print_json(submitted)
+        print_json(submitted)
     else:
         say(notes, f"Follow it: pairlab watch {submitted['id'][:SHORT_ID]}")
 
@@ -123,9 +121,9 @@ def jobs(
         experiment = _resolve(client, experiment, kinds=("experiment",))[1]
     page = client.jobs(status=status, experiment=experiment, limit=limit)
     if as_json:
-        _print_json(page["items"])
+        print_json(page["items"])
         return
-    console = _output()
+    console = output()
     if not page["items"]:
         console.print("There are no jobs. Queue some: pairlab run experiments/quickstart.yaml", highlight=False)
         return
@@ -142,13 +140,13 @@ def watch(
     """Follow an experiment to its table, or a job to its end."""
     client = ApiClient.from_environment()
     kind, found = _resolve(client, identity)
-    notes = _output(err=as_json)
+    notes = output(err=as_json)
     if kind == "experiment":
         _follow(client, found, notes=notes, as_json=as_json)
         return
     job = watch_job(client, found, console=notes, headline=f"Job {found[:SHORT_ID]}")
     if as_json:
-        _print_json(client.job(found))
+        print_json(client.job(found))
     require_success([job])
 
 
@@ -167,76 +165,16 @@ def cancel(
         typer.echo(f"Job {found[:SHORT_ID]} is asked to stop.")
 
 
-@datasets.command("add")
-def add_dataset(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="xbd or synthetic.")],
-    name: Annotated[str, typer.Option(help="What experiments call it.")],
-    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="xbd: where its tree is.")] = None,
-    preset: Annotated[str | None, typer.Option(help="synthetic: the scenes' preset.")] = None,
-    damage_from: Annotated[str | None, typer.Option(help="xbd: the damage that counts (minor-damage).")] = None,
-) -> None:
-    """Register a dataset; its files are only read."""
-    client = ApiClient.from_environment()
-    config: dict[str, Any] = {"kind": kind}
-    if kind == "xbd":
-        if folder is None:
-            raise typer.BadParameter("xbd needs a FOLDER: pairlab dataset add xbd FOLDER --name NAME")
-        config |= locate(folder, _data_roots())
-    elif folder is not None:
-        raise typer.BadParameter(f"{kind} has no FOLDER")
-    config |= {key: value for key, value in (("preset", preset), ("damage_from", damage_from)) if value is not None}
-    added = client.create_dataset(name, config)
-    for warning in added["warnings"]:
-        typer.echo(f"Note: {warning}", err=True)
-    splits = ", ".join(f"{split} {count}" for split, count in added["splits"].items())
-    typer.echo(f"{added['name']}: {plural(added['scenes'], 'scene')} ({splits}).")
-
-
-@datasets.command("list")
-def list_datasets(as_json: Json = False) -> None:
-    """List the registered datasets."""
-    page = ApiClient.from_environment().datasets()
-    if as_json:
-        _print_json(page["items"])
-    elif page["items"]:
-        _output().print(dataset_table(page["items"]))
-    else:
-        typer.echo("There are no datasets. Add one: pairlab dataset add synthetic --name quickstart")
-
-
 @commands.command()
 def demo(home: Home = None) -> None:
     """Start everything, run the quickstart to its mIoU table, and serve until Ctrl-C."""
-    raise typer.Exit(run_demo(_output(), home=home))
-
-
-def locate(folder: Path, roots: dict[str, Path]) -> dict[str, str]:
-    """Returns data root and folder below it; raises Failure that names the flag where no root holds the folder."""
-    path = folder.expanduser().resolve()
-    if not path.is_dir():
-        raise Failure(f"There is no folder {path}.")
-    holding = {name: root for name, root in roots.items() if path.is_relative_to(root)}
-    if not holding:
-        known = ", ".join(f"{name}={root}" for name, root in roots.items()) or "none"
-        suggestion = "".join(letter if letter.isalnum() else "_" for letter in path.name) or "data"
-        raise Failure(
-            f"{path} is in no data root of the running PairLab ({known}). Start it with the folder: "
-            f"`pairlab down`, then `pairlab up --data-root {suggestion}={shlex.quote(str(path))}`."
-        )
-    name = max(holding, key=lambda each: len(holding[each].parts))
-    below = path.relative_to(holding[name])
-    return {"root": name, "folder": "" if below == Path() else below.as_posix()}
-
-
-def _data_roots() -> dict[str, Path]:
-    here = read_endpoints()
-    return {} if here is None else {name: Path(folder).resolve() for name, folder in here["data_roots"].items()}
+    raise typer.Exit(run_demo(output(), home=home))
 
 
 def _follow(client: ApiClient, experiment: str, *, notes: Console, as_json: bool) -> None:
     results, ended = follow(client, experiment, notes=notes, address=browser_address())
     if as_json:
-        _print_json(results)
+        print_json(results)
     else:
         show_results(results, output=notes)
     require_success(ended)
@@ -270,17 +208,6 @@ def _read(file: Path) -> str:
         raise Failure(f"{file} is no text in UTF-8.") from error
     except OSError as error:
         raise Failure(f"{file} cannot be read: {error.strerror}.") from error
-
-
-def _output(*, err: bool = False) -> Console:
-    stream = sys.stderr if err else sys.stdout
-    if stream.isatty():
-        return Console(stderr=err)
-    return Console(stderr=err, force_terminal=False, color_system=None, width=PLAIN_WIDTH)
-
-
-def _print_json(content: object) -> None:
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def _home(home: Path | None) -> list[str]:

@@ -13,7 +13,8 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from frontend.api_client import ApiClient, ApiProblem, find_endpoint
+from frontend.api_client import ApiClient
+from frontend.connection import ApiProblem, find_endpoint
 from frontend.following import Failure, follow, require_success, say, show_results, submit
 from frontend.installation import Endpoints, read_endpoints
 from pairlab.experiment.datasets import SyntheticDataset

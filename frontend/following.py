@@ -67,7 +67,8 @@ def require_success(jobs: Sequence[Job]) -> None:
             uses = "; ".join(dict.fromkeys(f"{use['arm']}, seed {use['seed']}" for use in job["uses"]))
             failed = f"failed: {job['error'] or 'no reason is known'}"
             end = failed if job["status"] == "failed" else "was cancelled."
-            sentences.append(f"Job {job['id'][:SHORT_ID]} ({KIND_WORDS[job['kind']]} of {uses}) {end}")
+            of = uses or f"dataset {job['dataset']}"
+            sentences.append(f"Job {job['id'][:SHORT_ID]} ({KIND_WORDS[job['kind']]} of {of}) {end}")
     if sentences:
         raise Failure("\n".join(sentences))
 

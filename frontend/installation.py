@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TypedDict
 
-from frontend.api_client import find_endpoint
+from frontend.connection import find_endpoint
 
 
 class Endpoints(TypedDict):

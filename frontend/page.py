@@ -1,13 +1,16 @@
 """What every screen shares: the client, errors as sentences, choices kept in the URL, empty states."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
+from string import punctuation
+from typing import Literal
 
 import streamlit as st
 
-from frontend.api_client import ApiClient, ApiProblem, find_endpoint
+from frontend.api_client import ApiClient
+from frontend.connection import ApiProblem, find_endpoint
 from frontend.wording import sentence
 
 SCREENS = Path(__file__).parent / "screens"
@@ -125,6 +128,43 @@ def choose(
     return chosen
 
 
+def choose_else_default(
+    label: str,
+    options: Sequence[str],
+    *,
+    parameter: str,
+    default: str,
+    shown: Callable[[str], str] = str,
+    drops: Sequence[str] = (),
+    hidden_label: bool = False,
+) -> str:
+    """Returns the option that the URL names, after the user's choice; the default stays out of the URL.
+
+    Args:
+        label: of the box.
+        options: ids, at least one.
+        parameter: of the URL.
+        default: taken where the URL names none of the options.
+        shown: text of an id.
+        drops: parameters of the URL that belong to the earlier choice and go with it.
+        hidden_label: whether the label is read to people alone who do not see the box.
+    """
+    key = f"choose-{parameter}"
+    named = st.query_params.get(parameter)
+    wanted = named if named in options else default if default in options else options[0]
+
+    def follow() -> None:
+        chosen = st.session_state[key]
+        drop_parameters(*drops)
+        remember_in_url({parameter: "" if chosen == default else chosen})
+
+    visibility: Literal["collapsed", "visible"] = "collapsed" if hidden_label else "visible"
+    chosen: str = st.selectbox(
+        label, options, key=set_widget(key, wanted), format_func=shown, on_change=follow, label_visibility=visibility
+    )
+    return chosen
+
+
 def drop_parameters(*names: str) -> None:
     """Removes parameters from the URL where they stand in it."""
     for name in names:
@@ -141,6 +181,27 @@ def remember_in_url(values: Mapping[str, str]) -> None:
             st.query_params[name] = value
 
 
+def parameters() -> dict[str, list[str]]:
+    """Returns the URL's parameters, each with all its values."""
+    return {name: st.query_params.get_all(name) for name in st.query_params}
+
+
+def write_parameters(names: Iterable[str], values: Mapping[str, Sequence[str]]) -> None:
+    """Gives parameters of the URL other values; those without one leave it."""
+    for name in names:
+        if not values.get(name):
+            drop_parameters(name)
+        elif st.query_params.get_all(name) != list(values[name]):
+            st.query_params[name] = list(values[name])
+
+
+def set_widget(key: str, value: object) -> str:
+    """Returns the key of a widget that is to show a value, before it is made."""
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+    return key
+
+
 def facts(values: Mapping[str, object]) -> None:
     """Shows names and values below each other."""
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in values.items())
@@ -153,6 +214,11 @@ def plain(text: str) -> str:
     if len(parts) % 2 == 0:
         return _escaped(text)
     return "`".join(part if place % 2 else _escaped(part) for place, part in enumerate(parts))
+
+
+def verbatim(text: str) -> str:
+    """Returns text of the data (a name, a value) that Markdown shows letter by letter: no markup, no code, no link."""
+    return "".join(f"\\{letter}" if letter in punctuation else letter for letter in text)
 
 
 def _escaped(text: str) -> str:

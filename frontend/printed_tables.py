@@ -7,8 +7,19 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from frontend.api_records import ArmResult, Dataset, Job, Results
-from frontend.wording import KIND_WORDS, STATUS_WORDS, duration, percent, plural, points, protocol_words, signed
+from frontend.api_records import ArmResult, Job, Results
+from frontend.scene_records import Dataset
+from frontend.wording import (
+    KIND_WORDS,
+    STATUS_WORDS,
+    duration,
+    in_split_order,
+    percent,
+    plural,
+    points,
+    protocol_words,
+    signed,
+)
 
 STATUS_STYLES = {
     "running": "cyan",
@@ -79,9 +90,9 @@ def job_table(jobs: Sequence[Job]) -> Table:
         use = job["uses"][0] if job["uses"] else None
         table.add_row(
             job["id"][:SHORT_ID],
-            "–" if use is None else escape(use["experiment_name"]),
+            f"dataset {escape(job['dataset'])}" if use is None else escape(use["experiment_name"]),
             arm_of(job),
-            str(job["seed"]),
+            "–" if job["seed"] is None else str(job["seed"]),
             KIND_WORDS[job["kind"]],
             state_of(job),
             progress_of(job),
@@ -92,15 +103,30 @@ def job_table(jobs: Sequence[Job]) -> Table:
 def dataset_table(datasets: Sequence[Dataset]) -> Table:
     """Returns one line per dataset."""
     table = Table(header_style="bold")
-    for name in ("name", "kind", "scenes", "splits", "events"):
+    for name in ("name", "kind", "state", "scenes", "splits", "events"):
         table.add_column(name, justify="right" if name == "scenes" else "left")
     for dataset in datasets:
-        splits = ", ".join(f"{split} {count}" for split, count in dataset["splits"].items())
+        splits = ", ".join(f"{split} {count}" for split, count in in_split_order(dataset["splits"]).items())
         events = (
             ", ".join(dataset["events"]) if len(dataset["events"]) <= 3 else plural(len(dataset["events"]), "event")
         )
-        table.add_row(dataset["name"], dataset["config"]["kind"], str(dataset["scenes"]), splits, escape(events))
+        table.add_row(
+            dataset["name"],
+            dataset["config"]["kind"],
+            dataset_state(dataset),
+            str(dataset["scenes"]),
+            splits,
+            escape(events),
+        )
     return table
+
+
+def dataset_state(dataset: Dataset) -> str:
+    """Returns how far a dataset's index is, and how much takes no part."""
+    if dataset["state"] == "indexing":
+        return f"[cyan]being indexed, {percent(dataset['progress'], 0)}[/]"
+    words = "[green]ready[/]" if dataset["state"] == "ready" else "[bold red]not indexed[/]"
+    return words + (f", {dataset['quarantined']} quarantined" if dataset["quarantined"] else "")
 
 
 def arm_of(job: Job) -> str:
@@ -134,6 +160,8 @@ def progress_of(job: Job) -> str:
 def figures_of(job: Job) -> list[str]:
     """Returns the newest loss of a pretraining, the newest validation mIoU of each protocol of a segmentation."""
     latest = job["latest"]
+    if job["kind"] == "index":
+        return []
     if job["kind"] == "pretrain":
         return [f"loss {latest['loss']:.3f}"] if "loss" in latest else []
     scores = [

@@ -11,8 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from frontend.api_client import ApiClient, ApiProblem
+from frontend.api_client import ApiClient
 from frontend.api_records import FINAL_STATUSES, ExperimentDetail, Job
+from frontend.connection import ApiProblem
 from frontend.printed_tables import arm_of, figures_of, progress_of, state_of
 from frontend.wording import KIND_WORDS, duration, job_counts, plural, points
 
@@ -110,7 +111,8 @@ def plain_line(job: Job) -> str:
     arm = Text.from_markup(arm_of(job)).plain
     state = Text.from_markup(state_of(job)).plain
     progress = Text.from_markup(progress_of(job)).plain
-    return f"{arm}, seed {job['seed']}, {KIND_WORDS[job['kind']]}: {state}{f' ({progress})' if progress else ''}"
+    about = f"dataset {job['dataset']}" if job["kind"] == "index" else f"{arm}, seed {job['seed']}"
+    return f"{about}, {KIND_WORDS[job['kind']]}: {state}{f' ({progress})' if progress else ''}"
 
 
 def _picture(jobs: Sequence[Job], headline: str, seconds: float, size: ConsoleDimensions) -> RenderableType:
@@ -131,8 +133,8 @@ def _picture(jobs: Sequence[Job], headline: str, seconds: float, size: ConsoleDi
     for job in shown:
         left = job["seconds_left"] if job["status"] == "running" else None
         table.add_row(
-            arm_of(job),
-            str(job["seed"]),
+            f"dataset {escape(job['dataset'])}" if job["kind"] == "index" else arm_of(job),
+            "–" if job["seed"] is None else str(job["seed"]),
             KIND_WORDS[job["kind"]],
             state_of(job, short=True),
             *([_bar(job)] if bars else []),

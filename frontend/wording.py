@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from frontend.api_records import Experiment
 
@@ -16,7 +17,14 @@ STATUS_WORDS = {
     "cancelled": "cancelled",
 }
 PROTOCOL_WORDS = {"linear_probe": "linear probe", "fine_tuning": "fine-tuning"}
-KIND_WORDS = {"pretrain": "pretraining", "segment": "segmentation"}
+KIND_WORDS = {"pretrain": "pretraining", "segment": "segmentation", "index": "indexing"}
+SPLITS = ("train", "validation", "test")
+PHASE_WORDS = {
+    "waiting": "waiting for a worker",
+    "labels": "reading labels",
+    "pixels": "reading pixels",
+    "paused": "paused",
+}
 
 
 def protocol_words(protocol: str) -> str:
@@ -77,9 +85,42 @@ def job_counts(jobs: Mapping[str, int]) -> str:
     return " · ".join(parts) or "no jobs"
 
 
+def dataset_place(config: Mapping[str, Any]) -> str:
+    """Returns in a sentence where a dataset's scenes come from."""
+    if config["kind"] == "synthetic":
+        turned = ", ".join(f"{knob} {value}" for knob, value in config.get("knobs", {}).items())
+        knobs = f" with {turned}" if turned else ""
+        return f"Synthetic scenes, preset {config.get('preset', 'quickstart')}{knobs}; every seed redraws them."
+    place = f"{config['root']}/{config.get('folder', '')}".rstrip("/")
+    if config["kind"] == "xbd":
+        return f"xBD tiles in data root {place}; buildings count as damaged from {config['damage_from']}."
+    layout = f"listed by {config['manifest']}" if config.get("manifest") else "in folders A and B"
+    return f"Images before and after in data root {place}, {layout}."
+
+
+def in_split_order(splits: Mapping[str, int]) -> dict[str, int]:
+    """Returns scenes per split: train, validation, test."""
+    return {split: splits[split] for split in sorted(splits, key=lambda each: (*SPLITS, each).index(each))}
+
+
+def grouped(count: int) -> str:
+    """Returns a count in groups of three digits."""
+    return f"{count:,}".replace(",", " ")
+
+
 def plural(count: int, noun: str) -> str:
     """Returns a count with its noun, in the plural where it needs one."""
-    return f"{count:,} {noun}".replace(",", " ") + ("" if count == 1 else "s")
+    return f"{grouped(count)} {noun}" + ("" if count == 1 else "s")
+
+
+def file_size(size: int) -> str:
+    """Returns a number of bytes in its largest unit."""
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
 
 
 def sentence(text: str) -> str:

@@ -4,6 +4,13 @@ from collections.abc import Sequence
 from typing import Final, TypedDict
 
 
+class KindSpec(TypedDict):
+    """One kind of labelled object and its colour (`#rrggbb`)."""
+
+    name: str
+    color: str
+
+
 class ClassSpec(TypedDict):
     """One class of a class-index image: its value in the PNG, its name, its colour (`#rrggbb` or `transparent`)."""
 
@@ -24,6 +31,7 @@ CLASS_COLORS: Final[dict[str, str]] = {
     "minor-damage": "#ffdd55",
     "major-damage": "#ee7733",
     "destroyed": "#bb1166",
+    "un-classified": "#bbbbbb",
 }
 """Hues of Paul Tol's vibrant scheme (SRON/EPS/TN/09-002): blue against magenta keeps apart under every common colour
 vision deficiency, and neither occurs in ground, vegetation or water."""
@@ -66,3 +74,12 @@ def class_specs(names: Sequence[str]) -> list[ClassSpec]:
             color = SPARE_COLORS[(index - 1) % len(SPARE_COLORS)] if index else TRANSPARENT
         specs.append({"index": index, "name": name, "color": color})
     return specs
+
+
+def kind_specs(names: Sequence[str]) -> list[KindSpec]:
+    """Returns one colour per kind of labelled object, the same as its class has."""
+    specs = class_specs(("background", *names))[1:]
+    return [
+        {"name": spec["name"], "color": SPARE_COLORS[0] if spec["color"] == TRANSPARENT else spec["color"]}
+        for spec in specs
+    ]

@@ -1,80 +1,122 @@
-"""Datasets: what is registered, and how to register more."""
-
-import re
-from collections.abc import Mapping
+"""Datasets: what is registered, how far its index is and what it found, and how to register more."""
 
 import streamlit as st
 
-from frontend.api_client import ApiProblem
-from frontend.api_records import Dataset
-from frontend.page import client, empty, header, plain, screen, show_problem
-from frontend.wording import moment, plural, sentence
-from pairlab.experiment.datasets import PRESETS, SyntheticDataset
+from frontend.connection import ApiProblem
+from frontend.page import client, drop_parameters, empty, header, screen, set_widget, show_problem, verbatim
+from frontend.scene_records import Dataset
+from frontend.screens.dataset_forms import KINDS, register_bitemporal, register_synthetic, register_xbd
+from frontend.screens.dataset_report import show_report
+from frontend.screens.indexing_state import show_indexing
+from frontend.wording import dataset_place, grouped, in_split_order, moment, plural
 
-KINDS = {"synthetic": "Synthetic scenes", "xbd": "xBD tiles"}
-DAMAGE_LEVELS = ("minor-damage", "major-damage", "destroyed")
+STATE_BADGES = {"indexing": ("being indexed", "blue"), "ready": ("ready", "green"), "failed": ("not indexed", "red")}
+NAMED_EVENTS = 6
 
 
 def show() -> None:
     """Shows the screen."""
-    header("Datasets", "Scenes with two acquisitions and labels. Nothing is copied: imagery is read where it lies.")
+    header("Datasets", "Places with two or more acquisitions. Nothing is copied: imagery is read where it lies.")
     datasets = client().datasets(limit=200)["items"]
     if not datasets:
         empty(
             "No dataset yet",
-            "Register the synthetic scenes below to try PairLab without any files, or an xBD tree from a data root.",
+            "Register the synthetic scenes below to try PairLab without any files, or images of your own from a data "
+            "root: an xBD tree, folders A and B, or a table that lists them.",
         )
-    for dataset in datasets:
+    for dataset in sorted(datasets, key=lambda each: (each["state"] == "ready", each["name"])):
         show_dataset(dataset)
     st.subheader("Register a dataset", anchor=False)
-    kind = st.segmented_control(
+    kind = choose_kind()
+    taken = [dataset["name"] for dataset in datasets]
+    if kind == "xbd":
+        register_xbd(taken)
+    elif kind == "bitemporal":
+        register_bitemporal(taken)
+    else:
+        register_synthetic(taken)
+
+
+def choose_kind() -> str:
+    """Returns the kind of dataset that the URL names, after the user's choice."""
+    named = st.query_params.get("kind", "")
+
+    def follow() -> None:
+        st.query_params["kind"] = st.session_state["kind"]
+
+    kind: str | None = st.segmented_control(
         "Kind",
         list(KINDS),
-        format_func=lambda kind: KINDS[kind],
-        default="synthetic",
-        key="kind",
-        bind="query-params",
+        format_func=KINDS.__getitem__,
+        key=set_widget("kind", named if named in KINDS else "synthetic"),
         required=True,
+        on_change=follow,
     )
-    if kind == "xbd":
-        register_xbd()
-    else:
-        register_synthetic([dataset["name"] for dataset in datasets])
+    return kind or "synthetic"
 
 
 def show_dataset(dataset: Dataset) -> None:
-    """Shows one dataset: its counts, what was noticed in it, and what can be done with it."""
-    name, config = dataset["name"], dataset["config"]
+    """Shows one dataset: its state and counts, what can be done with it, and its report if the URL asks for it."""
+    name = dataset["name"]
+    words, colour = STATE_BADGES[dataset["state"]]
     with st.container(border=True, key=f"dataset-{name}"):
-        st.markdown(f"**{plain(name)}**  \n{describe(dataset)}")
-        splits = " · ".join(f"{count:,} {split}".replace(",", " ") for split, count in dataset["splits"].items())
-        events = dataset["events"]
-        lines = [f"{plural(dataset['scenes'], 'scene')}: {splits}"]
-        if len(events) > 1:
-            lines.append(f"{len(events)} events: " + ", ".join(f"{event} ({count})" for event, count in events.items()))
-        schemes = [f"{scheme} ({len(classes)} classes)" for scheme, classes in dataset["label_schemes"].items()]
-        lines += [f"Label schemes: {', '.join(schemes)}", f"Registered {moment(dataset['created_at'])}"]
-        st.caption("  \n".join(plain(line) for line in lines))
-        if dataset["warnings"]:
-            with st.expander(f"{plural(len(dataset['warnings']), 'thing')} noticed", icon=":material/info:"):
-                st.markdown("\n".join(f"- {plain(sentence(warning))}" for warning in dataset["warnings"]))
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.page_link(screen("pairs"), label="Look at its pairs", query_params={"dataset": name})
-            st.page_link(screen("design"), label="Design an experiment")
-            with st.popover("Remove", type="tertiary"):
-                kept = "Its files stay where they are." if config["kind"] == "xbd" else "It can be registered again."
-                st.markdown(f"Take **{plain(name)}** off this list? {kept}")
-                if st.button("Remove it", key=f"remove-{name}", type="primary"):
-                    remove(name)
+            st.markdown(f"**{verbatim(name)}**", width="content")
+            st.badge(words, color=colour)  # type: ignore[arg-type]
+            if dataset["quarantined"]:
+                st.badge(f"{grouped(dataset['quarantined'])} quarantined", color="orange")
+        st.caption("  \n".join(verbatim(line) for line in counts_of(dataset)))
+        if dataset["state"] != "ready":
+            show_indexing(dataset)
+        show_ways(dataset)
+        if st.query_params.get("report") == name:
+            show_report(dataset)
 
 
-def describe(dataset: Dataset) -> str:
-    """Returns in words where a dataset's scenes come from."""
-    config = dataset["config"]
-    if config["kind"] == "synthetic":
-        return f"Synthetic scenes, preset {plain(config.get('preset', 'quickstart'))}; every seed redraws them."
-    place = f"{config['root']}/{config.get('folder', '')}".rstrip("/")
-    return f"xBD tiles in data root {plain(place)}; buildings count as damaged from {config['damage_from']}."
+def counts_of(dataset: Dataset) -> list[str]:
+    """Returns place, scenes, events, acquisitions and label schemes, a line each."""
+    splits = " · ".join(f"{grouped(count)} {split}" for split, count in in_split_order(dataset["splits"]).items())
+    lines = [dataset_place(dataset["config"]), f"{plural(dataset['scenes'], 'scene')}: {splits}"]
+    events = sorted(dataset["events"].items(), key=lambda each: -each[1])
+    if len(events) > 1:
+        named = ", ".join(f"{event} ({grouped(count)})" for event, count in events[:NAMED_EVENTS])
+        more = f" and {len(events) - NAMED_EVENTS} more" if len(events) > NAMED_EVENTS else ""
+        lines.append(f"{len(events)} events: {named}{more}")
+    schemes = ", ".join(
+        f"{scheme.replace('_', ' ')} ({len(classes)} classes)" for scheme, classes in dataset["label_schemes"].items()
+    )
+    lines.append(f"Labels: {schemes or 'none'}. Acquisitions: {', '.join(dataset['acquisitions'])}")
+    lines.append(f"Registered {moment(dataset['created_at'])}")
+    return lines
+
+
+def show_ways(dataset: Dataset) -> None:
+    """Shows where to go on from here, and the buttons of the report and of the removal."""
+    name = dataset["name"]
+    with st.container(horizontal=True, vertical_alignment="center", key=f"ways-{name}"):
+        st.page_link(screen("pairs"), label="Look at its pairs", query_params={"dataset": name})
+        st.page_link(screen("design"), label="Design an experiment")
+        is_open = st.query_params.get("report") == name
+        st.button(
+            "Close the report" if is_open else "Report",
+            key=f"report-{name}",
+            icon=":material/fact_check:",
+            on_click=toggle_report,
+            args=(name, is_open),
+        )
+        with st.popover("Remove", type="tertiary"):
+            is_rendered = dataset["config"]["kind"] == "synthetic"
+            kept = "It can be registered again." if is_rendered else "Its files stay where they are."
+            st.markdown(f"Take **{verbatim(name)}** off this list, with the flags and notes on its scenes? {kept}")
+            if st.button("Remove it", key=f"remove-{name}", type="primary"):
+                remove(name)
+
+
+def toggle_report(name: str, is_open: bool) -> None:
+    """Has the URL ask for a dataset's report, or for none."""
+    drop_parameters("report", "column", "files")
+    if not is_open:
+        st.query_params["report"] = name
 
 
 def remove(name: str) -> None:
@@ -85,86 +127,6 @@ def remove(name: str) -> None:
         show_problem(problem)
     else:
         st.rerun()
-
-
-def register_synthetic(taken: list[str]) -> None:
-    """Shows the form for synthetic scenes."""
-    defaults = SyntheticDataset()
-    with st.form("register-synthetic", border=True):
-        name = st.text_input("Name", value="quickstart" if "quickstart" not in taken else "", key="synthetic-name")
-        preset = st.selectbox(
-            "Preset",
-            sorted(PRESETS),
-            key="synthetic-preset",
-            help="Presets freeze the generator before arms are compared.",
-        )
-        with st.container(horizontal=True):
-            train = st.number_input("Training scenes", 1, 1_000_000, defaults.train, key="synthetic-train")
-            validation = st.number_input(
-                "Validation scenes", 1, 100_000, defaults.validation, key="synthetic-validation"
-            )
-            test = st.number_input("Test scenes", 1, 100_000, defaults.test, key="synthetic-test")
-        if st.form_submit_button("Register", type="primary", key="synthetic-register"):
-            config = {"kind": "synthetic", "preset": preset, "train": train, "validation": validation, "test": test}
-            register(name.strip(), config)
-
-
-def register_xbd() -> None:
-    """Shows the form for an xBD tree below a data root."""
-    roots = {root["name"]: root["folders"] for root in client().data_roots()}
-    if not roots:
-        empty(
-            "No data root",
-            "PairLab reads imagery only from folders given to it at start. Start it with "
-            "`pairlab up --data-root NAME=FOLDER`, and the folder appears here under that name.",
-        )
-        return
-    root = st.selectbox("Data root", list(roots), key="root", bind="query-params")
-    folders = roots[root]
-    if not folders:
-        st.info(
-            f"Nothing in data root {plain(root)} looks like an xBD tree. Expected are folders train, tier3, test or "
-            "hold with images/ and labels/ inside. A folder further down can be named below."
-        )
-    with st.form("register-xbd", border=True):
-        folder = st.selectbox(
-            "Folder",
-            folders,
-            format_func=lambda each: each or "(the data root itself)",
-            accept_new_options=True,
-            key="xbd-folder",
-            help="A folder below the data root; others than the ones found can be typed.",
-        )
-        name = st.text_input("Name", value=slug(root), key="xbd-name")
-        damage_from = st.selectbox(
-            "Counts as damaged from",
-            DAMAGE_LEVELS,
-            key="xbd-damage",
-            help="The level from which a building counts as changed between the acquisitions.",
-        )
-        if st.form_submit_button("Register", type="primary", key="xbd-register"):
-            config = {"kind": "xbd", "root": root, "folder": folder or "", "damage_from": damage_from}
-            with st.spinner("Reading the tiles' labels…"):
-                register(name.strip(), config)
-
-
-def register(name: str, config: Mapping[str, object]) -> None:
-    """Registers a dataset, or says what is wrong with it."""
-    if not name:
-        st.error("The dataset needs a name: small letters, digits, dots and dashes.")
-        return
-    try:
-        client().create_dataset(name, dict(config))
-    except ApiProblem as problem:
-        show_problem(problem)
-    else:
-        st.toast(f"{name} is registered.")
-        st.rerun()
-
-
-def slug(text: str) -> str:
-    """Returns a name that the API accepts for a dataset."""
-    return re.sub(r"[^a-z0-9_.\-]+", "-", text.lower()).strip("-.") or "dataset"
 
 
 show()

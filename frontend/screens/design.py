@@ -1,16 +1,18 @@
 """Design: an experiment as form and as YAML, the pairs it would draw, what it costs, and its start."""
 
+from typing import Any
 from uuid import uuid4
 
 import streamlit as st
 
-from frontend.api_client import ApiProblem
-from frontend.api_records import Dataset
-from frontend.draft import with_edits
-from frontend.page import client, empty, header, plain, screen, show_problem
+from frontend.connection import ApiProblem
+from frontend.draft import Path, with_edits
+from frontend.page import client, empty, header, plain, remember_in_url, screen, set_widget, show_problem
+from frontend.scene_records import Dataset
 from frontend.screens.arm_cards import show_arms
 from frontend.screens.design_form import Form, show_downstream, show_pretraining, show_question
 from frontend.screens.design_preview import plan_of, show_plan, show_preview
+from frontend.screens.selection_export import PENDING_SCENES
 from frontend.wording import experiment_title
 from pairlab.experiment.experiment import Experiment, load_experiment
 from pairlab.experiment.problems import ExperimentError
@@ -31,20 +33,13 @@ def show() -> None:
             "Nothing to start from was found: PairLab's examples are missing in this installation.",
         )
         return
+    take_scenes()
     experiment = load_experiment(st.session_state[TEXT])
     left, right = st.columns([6, 5], gap="large")
     with left:
         experiment = show_form(experiment, datasets)
     with right, st.container(key="design-side"):
-        side = st.segmented_control(
-            "Beside the form",
-            SIDES,
-            default="Pairs",
-            key="side",
-            bind="query-params",
-            required=True,
-            label_visibility="collapsed",
-        )
+        side = choose_side()
         if side == "YAML":
             show_yaml()
         elif experiment.dataset in datasets:
@@ -53,6 +48,23 @@ def show() -> None:
             show_missing_dataset(experiment.dataset)
     with left:
         show_submit(st.session_state[TEXT])
+
+
+def choose_side() -> str | None:
+    """Returns what is shown beside the form, as the URL names it."""
+    named = st.query_params.get("side")
+
+    def follow() -> None:
+        remember_in_url({"side": "" if st.session_state["side"] == SIDES[0] else st.session_state["side"]})
+
+    return st.segmented_control(
+        "Beside the form",
+        SIDES,
+        key=set_widget("side", named if named in SIDES else SIDES[0]),
+        required=True,
+        on_change=follow,
+        label_visibility="collapsed",
+    )
 
 
 def show_sources() -> None:
@@ -101,6 +113,22 @@ def load_source(source: str) -> None:
     st.session_state[SOURCE] = source
 
 
+def take_scenes() -> None:
+    """Takes the selection that the pair browser handed over into the file."""
+    selection = st.session_state.pop(PENDING_SCENES, None)
+    if selection is None:
+        return
+    edits: dict[Path, Any] = {("dataset",): selection["dataset"], ("scenes",): selection["filter"] or None}
+    try:
+        take(with_edits(st.session_state[TEXT], edits))
+    except ExperimentError as error:
+        show_problem(
+            ApiProblem([f"The selection does not fit into this file: {problem}" for problem in error.problems])
+        )
+    else:
+        st.toast("The file takes the scenes of your selection now.", icon=":material/filter_alt:")
+
+
 def take(text: str) -> None:
     """Makes a text the file, and has all fields of the form show its values."""
     st.session_state[TEXT] = text
@@ -134,7 +162,7 @@ def show_form(experiment: Experiment, datasets: dict[str, Dataset]) -> Experimen
         st.error(
             "The form's last change is not in the file yet:\n" + "\n".join(f"- {plain(each)}" for each in problems)
         )
-    elif any(path[0] == "method" or (len(path) == 2 and path[0] == "arms") for path in form.edits):
+    elif form.restructures or any(path[0] == "method" or (len(path) == 2 and path[0] == "arms") for path in form.edits):
         st.rerun()  # other fields belong to another method or kind of arm
     return load_experiment(st.session_state[TEXT])
 

@@ -6,9 +6,12 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from frontend.api_records import Dataset
 from frontend.draft import Path, parse_seeds, shown_seeds
-from frontend.wording import protocol_words
+from frontend.page import screen, verbatim
+from frontend.scene_query import query_of_filter
+from frontend.scene_records import Dataset
+from frontend.scene_wording import conditions
+from frontend.wording import plural, protocol_words
 from pairlab.experiment.experiment import Experiment
 from pairlab.experiment.methods import Network
 from pairlab.experiment.problems import ExperimentError
@@ -16,6 +19,7 @@ from pairlab.experiment.protocols import FineTuning, LabelScheme, LinearProbe, P
 
 METHODS = {"pixel_infonce": "Pixel InfoNCE (dense)", "simclr": "SimCLR (global)"}
 PROTOCOLS = {"linear_probe": LinearProbe, "fine_tuning": FineTuning}
+NAMED_SCENES = {"only": "by name", "without": "left out by name"}
 ENCODERS = ("tu-resnet10t", "resnet18", "resnet34", "resnet50", "mobilenet_v2", "efficientnet-b0")
 
 
@@ -29,6 +33,8 @@ class Form:
     revision: int
     edits: dict[Path, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    restructures: bool = False
+    """Whether an edit changes which fields there are."""
 
     def key(self, *path: str) -> str:
         """Returns the key of a field's widget."""
@@ -96,6 +102,7 @@ def show_question(form: Form, experiment: Experiment, datasets: Mapping[str, Dat
             step=0.5,
             help="Differences inside (−δ, +δ) do not matter to you. Declared before the run.",
         )
+    show_scene_filter(form, experiment)
     found = datasets.get(dataset)
     if found is not None and len(found["events"]) > 1:
         held_out = st.multiselect(
@@ -106,6 +113,25 @@ def show_question(form: Form, experiment: Experiment, datasets: Mapping[str, Dat
             placeholder="none: the dataset's own splits",
         )
         form.note(("splits", "test_events"), held_out, list(experiment.splits.test_events))
+
+
+def show_scene_filter(form: Form, experiment: Experiment) -> None:
+    """Shows which scenes take part, where they are not all; they are chosen in the pair browser."""
+    content = experiment.scenes.model_dump(mode="json", exclude_defaults=True)
+    if not content:
+        return
+    query = query_of_filter(content)
+    words = [text for text, _ in conditions(query)]
+    words += [f"{plural(len(content[name]), 'scene')} {how}" for name, how in NAMED_SCENES.items() if content.get(name)]
+    with st.container(border=True, key="design-scenes"):
+        st.markdown(f"**Only some scenes take part:** {verbatim(' · '.join(words))}")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if not any(content.get(name) for name in NAMED_SCENES):
+                parameters = {"dataset": experiment.dataset, **query.to_params()}
+                st.page_link(screen("pairs"), label="Look at them", query_params=parameters)
+            if st.button("Take all scenes", key=form.key("scenes", "all")):
+                form.edits[("scenes",)] = None
+                form.restructures = True
 
 
 def show_pretraining(form: Form, experiment: Experiment) -> None:
@@ -154,7 +180,7 @@ def show_downstream(form: Form, experiment: Experiment, dataset: Dataset | None)
             "Labelled chips to train on", ("labels", "train_chips"), experiment.labels.train_chips, min_value=1, step=8
         )
     if dataset is not None and scheme in dataset["label_schemes"]:
-        st.caption(", ".join(dataset["label_schemes"][scheme]))
+        st.caption(verbatim(", ".join(dataset["label_schemes"][scheme])))
     present: dict[str, Protocol] = {protocol.name: protocol for protocol in experiment.protocols}
     names = st.multiselect(
         "Protocols, the last one primary",

@@ -4,11 +4,13 @@ from itertools import pairwise
 
 import streamlit as st
 
-from frontend.api_client import ApiProblem, api_path, find_endpoint
-from frontend.api_records import Dataset, Plan, Preview, PreviewPair
+from frontend.api_paths import api_path
+from frontend.api_records import Plan
 from frontend.charts import histogram
 from frontend.components.pair_grid.grid import BadgeSpec, PairSpec, pair_grid
+from frontend.connection import ApiProblem, find_endpoint
 from frontend.page import choose, client, plain, show_problem
+from frontend.scene_records import Dataset, Preview, PreviewPair
 from frontend.wording import duration, percent, plural, sentence
 from pairlab.experiment.expansion import DatasetReference, ExpansionError, PretrainJob, expand
 from pairlab.experiment.experiment import Experiment
@@ -39,7 +41,7 @@ def show_preview(experiment: Experiment, dataset: Dataset) -> None:
         preview = client().preview(
             dataset=dataset["name"],
             pairing=job.pairing.model_dump(mode="json"),
-            places=job.places.model_dump(mode="json"),
+            scope=job.model_dump(mode="json", include={"places", "scenes", "splits"}),
             chip_size=job.chip_size,
             seed=job.seed,
             count=COUNT,
@@ -79,10 +81,10 @@ def show_figures(preview: Preview) -> None:
     for warning in preview["warnings"]:
         st.warning(plain(sentence(warning)))
     edges, counts = preview["object_change_histogram"]["edges"], preview["object_change_histogram"]["counts"]
-    rows = [{"low": low, "high": high, "pairs": n} for (low, high), n in zip(pairwise(edges), counts, strict=True)]
+    rows = [{"low": low, "high": high, "count": n} for (low, high), n in zip(pairwise(edges), counts, strict=True)]
     st.vega_lite_chart(
         rows,
-        histogram(x_title="object change share as the loss sees it", height=110),
+        histogram(noun="pairs", x_title="object change share as the loss sees it", height=110),
         key="preview-histogram",
         alt="Realised noise over all pairs drawn",
     )
@@ -135,7 +137,7 @@ def plan_of(text: str) -> Plan | ApiProblem:
 
 
 @st.cache_data(max_entries=16, ttl=30, show_spinner=False)
-def _plan_of(_url: str, text: str) -> Plan | ApiProblem:
+def _plan_of(url: str, text: str) -> Plan | ApiProblem:  # noqa: ARG001  (what is kept is of one API)
     try:
         return client().validate(text)
     except ApiProblem as problem:

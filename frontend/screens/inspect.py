@@ -4,11 +4,11 @@ from html import escape
 
 import streamlit as st
 
-from frontend.api_client import api_path
+from frontend.api_paths import api_path
 from frontend.api_records import FINAL_STATUSES, ExperimentDetail, Job, Prediction
 from frontend.components.overlay_viewer.viewer import ImageSpec, LayerSpec, default_state, overlay_viewer
 from frontend.components.palette import class_specs
-from frontend.page import choose, client, empty, header, problems_in_sentences, remember_in_url, screen
+from frontend.page import choose, client, empty, header, problems_in_sentences, remember_in_url, screen, verbatim
 from frontend.screens.scene_view import keep_view
 from frontend.wording import STATUS_WORDS, experiment_title, points, protocol_words
 
@@ -171,7 +171,7 @@ def show_figures(prediction: Prediction) -> None:
     )
     st.html(f'<table class="pl-table" data-testid="scene-iou"><tr><th>class</th><th>IoU</th></tr>{rows}</table>')
     st.caption(
-        f"{prediction['split'].capitalize()} scene, predicted from {prediction['acquisition']} at step "
+        f"{prediction['split'].capitalize()} scene, predicted from {verbatim(prediction['acquisition'])} at step "
         f"{prediction['step']}. "
         "Points of 100; a dash stands where a class is in neither label nor prediction."
     )

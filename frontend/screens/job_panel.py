@@ -6,12 +6,21 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from frontend.api_client import ApiProblem
 from frontend.api_records import FINAL_STATUSES, JobDetail, LogLine, MetricPoint
 from frontend.charts import lines
-from frontend.page import POLL_SECONDS, client, drop_parameters, facts, plain, problems_in_sentences, show_problem
+from frontend.connection import ApiProblem
+from frontend.page import (
+    POLL_SECONDS,
+    client,
+    drop_parameters,
+    facts,
+    plain,
+    problems_in_sentences,
+    show_problem,
+    verbatim,
+)
 from frontend.palette import STATUS_COLOURS, curve_colours
-from frontend.wording import KIND_WORDS, STATUS_WORDS, duration, moment, parse_time, protocol_words, sentence
+from frontend.wording import KIND_WORDS, STATUS_WORDS, duration, grouped, moment, parse_time, protocol_words, sentence
 
 Action = Literal["pause", "resume", "cancel", "retry"]
 ACTIONS: Mapping[str, tuple[Action, ...]] = {
@@ -25,6 +34,8 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
 }
 MAX_POINTS = 200
 MAX_LOG_LINES = 500
+INDEX_SPEEDS = {"labels_per_s": "labels", "pixels_per_s": "pixels"}
+"""Metrics of an index job, in the order of its passes: scenes per second."""
 KEPT = "job-panel"
 TABLE = "jobs-table"
 """Counts the tables that a job was closed of."""
@@ -61,7 +72,8 @@ def show_panel(job_id: str, live: bool) -> None:
 def show_head(job: JobDetail) -> None:
     """Shows whose job it is, its state, and its buttons."""
     uses = ", ".join(dict.fromkeys(use["arm"] for use in job["uses"]))
-    st.subheader(f"{KIND_WORDS[job['kind']].capitalize()} · {plain(uses)} · seed {job['seed']}", anchor=False)
+    about = f"dataset {verbatim(job['dataset'])}" if job["kind"] == "index" else f"{plain(uses)} · seed {job['seed']}"
+    st.subheader(f"{KIND_WORDS[job['kind']].capitalize()} · {about}", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", key="job-buttons"):
         st.badge(STATUS_WORDS[job["status"]], color=STATUS_COLOURS[job["status"]])  # type: ignore[arg-type]
         st.markdown(plain(progress_words(job)), width="content")
@@ -82,7 +94,7 @@ def progress_words(job: JobDetail) -> str:
     if job["requested"]:
         parts.append(f"asked to {job['requested']}, waits for the next step")
     if job["total_steps"]:
-        parts.append(f"step {job['step']:,} of {job['total_steps']:,}".replace(",", " "))
+        parts.append(f"step {grouped(job['step'])} of {grouped(job['total_steps'])}")
     if job["status"] == "running" and job["seconds_left"] is not None:
         parts.append(f"{duration(job['seconds_left'])} left")
     if job["started_at"] and job["finished_at"]:
@@ -137,6 +149,10 @@ def show_curves(job: JobDetail, points: list[MetricPoint]) -> None:
         with st.expander("Learning rate and speed"):
             for key, words in (("learning_rate", "Learning rate"), ("pairs_per_s", "Pairs per second")):
                 chart([each for each in points if each["key"] == key], lines(title=words, height=150), f"curve-{key}")
+        return
+    if job["kind"] == "index":
+        speeds = [(INDEX_SPEEDS[each["key"]], each) for each in points if each["key"] in INDEX_SPEEDS]
+        show_series("Scenes read per second", speeds, scale=1, key="curve-index-speed")
         return
     protocols = list(dict.fromkeys(point["key"].partition("/")[0] for point in points))
     wide, narrow = st.columns(2)

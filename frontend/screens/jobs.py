@@ -1,12 +1,13 @@
 """Jobs: what an experiment's jobs are doing, live, and what can be done about them."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
-from frontend.api_client import ApiProblem
 from frontend.api_records import FINAL_STATUSES, ExperimentDetail, Job
+from frontend.connection import ApiProblem
 from frontend.page import (
     POLL_SECONDS,
     choose,
@@ -19,20 +20,23 @@ from frontend.page import (
     show_problem,
 )
 from frontend.palette import STATUS_COLOURS
-from frontend.screens.job_panel import TABLE, show_job
+from frontend.screens.job_panel import INDEX_SPEEDS, TABLE, show_job
 from frontend.wording import KIND_WORDS, STATUS_WORDS, duration, experiment_title, job_counts, plural
 
 OVER = FINAL_STATUSES
 MOST_ROWS = 16
 TABLE_PIXELS = 560
 TICKED = "jobs-ticked"
+INDEX = "index"  # stands in the URL in place of an experiment: the jobs that index datasets
+MOST_INDEX_JOBS = 100
 
 
 def show() -> None:
     """Shows the screen."""
-    header("Jobs", "Pretraining and segmentation as they run: progress, live curves, logs.")
+    header("Jobs", "Pretraining, segmentation and indexing as they run: progress, live curves, logs.")
     experiments = {experiment["id"]: experiment for experiment in client().experiments(limit=100)["items"]}
-    if not experiments:
+    index_jobs = client().jobs(kind="index", limit=MOST_INDEX_JOBS)["items"]
+    if not experiments and not index_jobs:
         empty(
             "No experiment yet",
             "Design one, or start from a shipped example; its jobs appear here as soon as it is submitted.",
@@ -43,13 +47,17 @@ def show() -> None:
     with st.container(width=520, key="jobs-experiment"):
         chosen = choose(
             "Experiment",
-            list(experiments),
+            [*experiments, *([INDEX] if index_jobs else [])],
             parameter="experiment",
-            shown=lambda each: experiment_title(experiments[each]) if each in experiments else each,
+            shown=lambda each: experiment_title(experiments[each]) if each in experiments else "Indexing of datasets",
             drops=("job",),
         )
-    live = experiments[chosen]["status"] not in OVER
-    st.fragment(show_experiment, run_every=POLL_SECONDS if live else None)(chosen, live)
+    if chosen == INDEX:
+        live = any(job["status"] not in OVER for job in index_jobs)
+        st.fragment(show_index_jobs, run_every=POLL_SECONDS if live else None)(live)
+    else:
+        live = experiments[chosen]["status"] not in OVER
+        st.fragment(show_experiment, run_every=POLL_SECONDS if live else None)(chosen, live)
     job = st.query_params.get("job")
     if job is not None:
         show_job(job)
@@ -68,6 +76,16 @@ def show_experiment(chosen: str, live: bool) -> None:
         show_table(chosen, experiment["job_list"])
         with st.expander("Experiment file", icon=":material/description:"):
             st.code(experiment["yaml"], language="yaml")
+
+
+def show_index_jobs(live: bool) -> None:
+    """Shows the table of the jobs that index datasets, newest first."""
+    with problems_in_sentences(recover=False):
+        jobs = client().jobs(kind="index", limit=MOST_INDEX_JOBS)["items"]
+        if live and all(job["status"] in OVER for job in jobs):
+            st.rerun(scope="app")
+        st.markdown(job_counts(Counter(job["status"] for job in jobs)))
+        show_table(INDEX, jobs)
 
 
 def show_state(experiment: ExperimentDetail) -> None:
@@ -138,7 +156,7 @@ def show_table(experiment: str, jobs: list[Job]) -> None:
             "progress": st.column_config.ProgressColumn("progress", min_value=0, max_value=100, format="%d %%"),
             "seed": st.column_config.NumberColumn("seed", width="small"),
         },
-        alt="Jobs of the experiment with their state and progress",
+        alt="Jobs with their state and progress",
     )
     if st.session_state.pop(TICKED, False):
         st.rerun(scope="app")
@@ -149,10 +167,11 @@ def show_table(experiment: str, jobs: list[Job]) -> None:
 def row_of(job: Job) -> Mapping[str, object]:
     """Returns a job's row."""
     wish = f", asked to {job['requested']}" if job["requested"] else ""
+    arms = ", ".join(dict.fromkeys(use["arm"] for use in job["uses"]))
+    about = {"dataset": job["dataset"]} if job["kind"] == "index" else {"arm": arms, "seed": job["seed"]}
     return {
         "job": KIND_WORDS[job["kind"]],
-        "arm": ", ".join(dict.fromkeys(use["arm"] for use in job["uses"])),
-        "seed": job["seed"],
+        **about,
         "state": STATUS_WORDS[job["status"]] + wish,
         "progress": round(100 * progress_of(job)),
         "time left": duration(job["seconds_left"]) if job["status"] == "running" else "",
@@ -172,6 +191,9 @@ def newest(job: Job) -> str:
     latest = job["latest"]
     if job["kind"] == "pretrain":
         return f"loss {latest['loss']:.3f}" if "loss" in latest else ""
+    if job["kind"] == "index":
+        speed = next((latest[key] for key in reversed(INDEX_SPEEDS) if key in latest), None)
+        return "" if speed is None else f"{speed:.0f} scenes/s"
     scores = [f"{100 * value:.1f}" for key, value in latest.items() if key.endswith("/miou")]
     return f"mIoU {' / '.join(scores)}" if scores else ""
 

@@ -116,7 +116,7 @@ def register_scenes(stack: LiveStack, page: Page) -> None:
 
 def look_at_pairs(stack: LiveStack, page: Page) -> None:
     open_screen(page, stack, "?dataset=journey&split=test", "Pairs")
-    expect(page.get_by_text("6 scenes, showing 1 to 6")).to_be_visible()
+    expect(page.get_by_text("6 of 58 scenes, showing 1 to 6")).to_be_visible()
     expect(page.locator(".st-key-pairs-grid img")).to_have_count(12)
     await_pictures(page, "pairs-grid", at_least=12)
     page.get_by_text("test-000002").click()

@@ -49,7 +49,7 @@ class RecordingServer:
 @pytest.fixture
 def server() -> Iterator[RecordingServer]:
     recorder = RecordingServer()
-    methods = ["GET", "POST", "DELETE"]
+    methods = ["GET", "POST", "PUT", "DELETE"]
     app = Starlette(routes=[Route("/{path:path}", recorder.handle, methods=methods)])
     listener = socket.create_server(("127.0.0.1", 0))
     recorder.url = f"http://127.0.0.1:{listener.getsockname()[1]}"

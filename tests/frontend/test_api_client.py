@@ -9,18 +9,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from backend.app import create_app
 from backend.settings import Settings
-from frontend.api_client import (
-    DEFAULT_URL,
-    ApiClient,
-    ApiProblem,
-    api_path,
-    change_path,
-    find_endpoint,
-    image_path,
-    is_loopback,
-    mask_path,
-    parse_events,
-)
+from frontend.api_client import ApiClient, parse_events
+from frontend.api_paths import api_path, change_path, image_path, mask_path, objects_path, selection_path
+from frontend.connection import DEFAULT_URL, ApiProblem, find_endpoint, is_loopback
+from frontend.scene_query import SceneQuery
 from tests.frontend.conftest import RecordingServer, Served
 
 
@@ -38,7 +30,13 @@ EVERY_METHOD: list[Callable[[ApiClient], Any]] = [
     lambda client: client.create_dataset("quickstart", {"kind": "synthetic"}),
     lambda client: client.delete_dataset("quickstart"),
     lambda client: client.scenes("quickstart"),
+    lambda client: client.report("quickstart"),
+    lambda client: client.distribution("quickstart"),
+    lambda client: client.selection("quickstart"),
     lambda client: client.scene("quickstart", "train-000000"),
+    lambda client: client.objects("quickstart", "train-000000", "pre"),
+    lambda client: client.mark("quickstart", "train-000000", flagged=True, note=""),
+    lambda client: client.unmark("quickstart", "train-000000"),
     lambda client: client.preview(dataset="quickstart", pairing={"policy": "temporal"}),
     lambda client: client.experiment_schema(),
     lambda client: client.examples(),
@@ -94,14 +92,41 @@ def test_names_cannot_leave_their_part_of_the_path(server: RecordingServer, clie
 
 
 def test_parameters_without_a_value_stay_out_of_the_query(server: RecordingServer, client: ApiClient) -> None:
-    client.scenes("d", min_change=0.25, sort="-change_share")
-    assert sorted(server.requests[0].query) == [("limit", "24"), ("min_change", "0.25"), ("sort", "-change_share")]
+    client.scenes("d", SceneQuery(ranges={"change": (0.25, None)}, sort="-change_share"), place=0)
+    assert sorted(server.requests[0].query) == [
+        ("limit", "24"),
+        ("min_change", "0.25"),
+        ("place", "0"),
+        ("sort", "-change_share"),
+    ]
 
 
 def test_lists_repeat_their_parameter(server: RecordingServer, client: ApiClient) -> None:
     client.metrics("j", keys=["loss", "fine_tuning/miou"], max_points=200)
     keys = [value for name, value in server.requests[0].query if name == "key"]
     assert keys == ["loss", "fine_tuning/miou"]
+
+
+def test_a_filter_goes_with_everything_that_depends_on_it(server: RecordingServer, client: ApiClient) -> None:
+    query = SceneQuery(events=("a", "b"), where={"sensor": ("x=1", "y"), "gsd": (None, 2.5)}, sort="-column/gsd")
+    client.distribution("d", query)
+    client.selection("d", query)
+    client.scene("d", "s", query)
+    wanted = [("event", "a"), ("event", "b"), ("where", "gsd=..2.5"), ("where", "sensor=x=1"), ("where", "sensor=y")]
+    assert [sorted(request.query) for request in server.requests] == [
+        wanted,
+        wanted,
+        sorted([*wanted, ("sort", "-column/gsd")]),
+    ]
+
+
+def test_a_mark_is_put_and_taken_away(server: RecordingServer, client: ApiClient) -> None:
+    client.mark("d", "a b", flagged=True, note="<b>")
+    client.unmark("d", "a b")
+    assert [(request.method, request.path, request.body) for request in server.requests] == [
+        ("PUT", "/api/v1/datasets/d/scenes/a%20b/mark", {"flagged": True, "note": "<b>"}),
+        ("DELETE", "/api/v1/datasets/d/scenes/a%20b/mark", None),
+    ]
 
 
 def test_submit_sends_its_idempotency_key(server: RecordingServer, client: ApiClient) -> None:
@@ -229,6 +254,9 @@ def test_paths_of_images_are_the_apis() -> None:
     assert image_path("d", "a b", "pre", size=64) == "/api/v1/datasets/d/scenes/a%20b/images/pre?size=64"
     assert mask_path("d", "s", "post", scheme="building") == "/api/v1/datasets/d/scenes/s/masks/post?scheme=building"
     assert change_path("d", "s") == "/api/v1/datasets/d/scenes/s/change"
+    assert objects_path("d", "a/b", "pre") == "/api/v1/datasets/d/scenes/a%2Fb/objects/pre"
+    assert selection_path("d", []) == "/api/v1/datasets/d/selection.csv"
+    assert selection_path("d", [("event", "a&b"), ("event", "c")]).endswith("?event=a%26b&event=c")
     assert api_path("/artifacts/a") == api_path("/api/v1/artifacts/a") == "/api/v1/artifacts/a"
 
 

@@ -31,8 +31,11 @@ def png(request: Served) -> Response:
     "path",
     [
         f"{SCENE}/images/pre?size=256&draw=1",
+        f"{SCENE}/thumbnails/pre?size=256&v=1&expires=2&signature=abc",
         f"{SCENE}/masks/post?scheme=intact_damaged",
+        f"{SCENE}/objects/post",
         f"{SCENE}/change",
+        "/api/v1/datasets/quickstart/selection.csv?event=a&event=b&sort=-offset",
         "/api/v1/artifacts/0123abc",
     ],
 )
@@ -65,6 +68,10 @@ def test_an_unchanged_image_is_not_sent_again(server: RecordingServer, browser: 
         ("GET", "/api/v1/jobs/j1"),
         ("GET", "/api/v1/datasets"),
         ("GET", SCENE),
+        ("GET", "/api/v1/datasets/quickstart/scenes"),
+        ("GET", "/api/v1/datasets/quickstart/selection"),
+        ("PUT", f"{SCENE}/mark"),
+        ("DELETE", f"{SCENE}/mark"),
         ("GET", f"{SCENE}/images/pre/more"),
         ("GET", "/api/v1/artifacts/a/b"),
         ("GET", "/api/v1/artifacts/.."),

@@ -11,7 +11,8 @@ SPECS = {
     "logarithmic": lines(title="loss", logarithmic=True),
     "dots": seed_dots(arms=["a", "b"], colours={"a": "#0072B2", "b": "#E69F00"}, domain=(40, 60), band=(49, 51)),
     "dots without reference": seed_dots(arms=["a"], colours={"a": "#0072B2"}, domain=(40, 60), band=None),
-    "histogram": histogram(x_title="object change share"),
+    "histogram of shares": histogram(noun="pairs", x_title="object change share"),
+    "histogram of roots": histogram(noun="scenes", share=False, root=True),
 }
 
 

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from frontend.api_records import Job
+from frontend.printed_reports import spark
 from frontend.progress import choose_rows
+from tests.frontend.hostile_dataset import BAD, MARKUP, generated_root, register_hostile
 from tests.live_stack import LiveStack, as_yaml, clean_environment, log_tails, processes_of, tiny_experiment
+from tests.pairlab.scenes.bitemporal_tree import write_levir
 
 PAIRLAB = str(Path(sys.executable).parent / "pairlab")
 CONTROL_CODES = re.compile(r"\x1b|\r(?!\n)")
@@ -156,7 +159,9 @@ def test_datasets_are_added_below_known_data_roots(stack: LiveStack) -> None:
     folder = Path(roots["generated"]) / "xbd"
     added = pairlab(stack, "dataset", "add", "xbd", str(folder), "--name", "from-a-tree")
     assert added.returncode == 0, added.stderr
-    assert "from-a-tree: 11 scenes" in added.stdout
+    assert "from-a-tree: 11 scenes (train 6, validation 2, test 3)." in added.stdout
+    assert re.search(r"^reading (labels|pixels): \d+ %", added.stdout, re.MULTILINE)
+    assert stack.client.dataset("from-a-tree")["state"] == "ready"
     assert stack.client.dataset("from-a-tree")["config"] == {
         "kind": "xbd",
         "root": "generated",
@@ -168,6 +173,85 @@ def test_datasets_are_added_below_known_data_roots(stack: LiveStack) -> None:
     assert "testville-flooding" in listed.stdout
     other = ("dataset", "add", "xbd", str(folder), "--name", "from-a-tree", "--damage-from", "destroyed")
     assert "from-a-tree" in refused(stack, *other)
+
+
+def test_the_check_of_a_dataset_is_its_report(stack: LiveStack) -> None:
+    stack.register("checked", {"kind": "xbd", "root": "generated", "folder": "xbd"})
+    checked = pairlab(stack, "dataset", "check", "checked")
+    assert checked.returncode == 0, checked.stderr
+    for words in ("checked: ready", "11 scenes", "testville-flooding", "change share", "pre_gsd", "22 of 22 images"):
+        assert words in checked.stdout
+    assert "Every file can be used." in checked.stdout
+    as_json = json.loads(pairlab(stack, "dataset", "check", "checked", "--json").stdout)
+    assert as_json == {"name": "checked", **stack.client.report("checked")}
+    assert "unheard-of" in refused(stack, "dataset", "check", "unheard-of")
+
+
+def test_what_cannot_be_used_is_told_and_is_exit_code_1(stack: LiveStack) -> None:
+    name = register_hostile(stack)
+    checked = pairlab(stack, "dataset", "check", name)
+    assert checked.returncode == 1
+    assert "2 scenes take no part in anything" in checked.stdout
+    assert BAD in checked.stdout
+    assert MARKUP in checked.stdout  # an event, as it is
+    as_json = pairlab(stack, "dataset", "check", name, "--json")
+    assert as_json.returncode == 1
+    assert {each["scene"] for each in json.loads(as_json.stdout)["quarantined"]} == {BAD, "place-3"}
+    listed = pairlab(stack, "dataset", "list").stdout
+    assert re.search(r"hostile .*bitemporal .*ready, 2 quarantined", listed)
+
+
+def test_images_before_and_after_are_added_from_folders_and_from_a_table(stack: LiveStack) -> None:
+    root = generated_root(stack)
+    write_levir(root / "pairs", seed=4, scenes={"train": 3, "test": 1})
+    added = pairlab(stack, "dataset", "add", "bitemporal", str(root / "pairs"), "--name", "from-folders")
+    assert added.returncode == 0, added.stderr
+    assert "from-folders: 4 scenes (train 3, test 1)." in added.stdout
+    register_hostile(stack)
+    options = ("--manifest", "manifest.csv", "--classes", "background, roof,tree", "--no-data", "0")
+    added = pairlab(stack, "dataset", "add", "bitemporal", str(root / "hostile"), "--name", "from-a-table", *options)
+    assert added.returncode == 0, added.stderr
+    assert "2 scenes take no part in anything; why: pairlab dataset check from-a-table" in added.stderr
+    config = stack.client.dataset("from-a-table")["config"]
+    assert (config["classes"], config["no_data"]) == (["background", "roof", "tree"], 0)
+
+
+def test_who_does_not_wait_is_told_how_to_look(stack: LiveStack) -> None:
+    folder = generated_root(stack) / "xbd"
+    added = pairlab(stack, "dataset", "add", "xbd", str(folder), "--name", "not-waited-for", "--no-wait")
+    assert added.returncode == 0, added.stderr
+    assert "pairlab dataset check not-waited-for" in added.stdout
+    job = stack.client.dataset("not-waited-for")["index_job"]
+    assert job is not None
+    stack.register("not-waited-for", {})
+    followed = pairlab(stack, "watch", job[:10])
+    assert followed.returncode == 0, followed.stderr
+    assert "dataset not-waited-for, indexing: done" in followed.stdout
+    assert "dataset not-waited-for" in pairlab(stack, "jobs").stdout
+
+
+def test_on_a_terminal_the_index_has_a_bar(stack: LiveStack) -> None:
+    ours, theirs = pty.openpty()
+    environment = {**stack.environment, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
+    folder = str(generated_root(stack) / "xbd")
+    command = [PAIRLAB, "dataset", "add", "xbd", folder, "--name", "with-a-bar", "--damage-from", "destroyed"]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        printed = read_all(ours)
+    assert process.returncode == 0, printed
+    assert "━" in printed
+    assert "with-a-bar: 11 scenes" in printed
+
+
+def test_knobs_of_synthetic_scenes_are_turned(stack: LiveStack) -> None:
+    knobs = ("--knob", "change_rate=0.25", "--knob", "objects=[2, 3]")
+    added = pairlab(stack, "dataset", "add", "synthetic", "--name", "turned", "--preset", "season", *knobs)
+    assert added.returncode == 0, added.stderr
+    assert stack.client.dataset("turned")["config"]["knobs"] == {"change_rate": 0.25, "objects": [2, 3]}
+    assert "change_rate 0.25" in pairlab(stack, "dataset", "check", "turned").stdout
+    said = refused(stack, "dataset", "add", "synthetic", "--name", "x", "--knob", "change_rate")
+    assert "write it like --knob change_rate=0.3" in said
+    assert "unknown knob 'speed'" in refused(stack, "dataset", "add", "synthetic", "--name", "x", "--knob", "speed=1")
 
 
 def test_a_folder_outside_all_data_roots_names_the_flag(stack: LiveStack, tmp_path: Path) -> None:
@@ -253,6 +337,11 @@ def test_up_status_and_down_are_the_stack_s_own(tmp_path: Path) -> None:
     finally:
         for process in processes_of(home):
             process.kill()
+
+
+def test_few_scenes_are_seen_beside_many() -> None:
+    assert spark({"edges": [0, 1, 2, 3, 4], "counts": [10_000, 0, 1, 2_500]}) == "█ ▁▄"
+    assert spark({"edges": [], "counts": []}) == spark({"edges": [0, 1], "counts": [0]}) == ""
 
 
 def test_rows_that_matter_stay_when_there_is_no_room() -> None:

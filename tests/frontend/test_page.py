@@ -1,8 +1,9 @@
+import re
 from pathlib import Path
 
 import pytest
 
-from frontend.page import plain, screen
+from frontend.page import plain, screen, verbatim
 
 
 @pytest.mark.parametrize("name", ["pairs", "design", "jobs", "compare", "inspect", "datasets"])
@@ -30,3 +31,13 @@ def test_commands_between_backticks_stay_code() -> None:
 
 def test_words_and_figures_stay_as_they_are() -> None:
     assert plain("chips 1, 300 and 4.5 %; é") == "chips 1, 300 and 4.5 %; é"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<img src=x>", "**x** `code`", "www.evil.example", "a@evil.example", "&lt;b&gt;", ":red[x] $y$", "- a_b-c 1."],
+)
+def test_names_and_values_are_shown_letter_by_letter(text: str) -> None:
+    shown = verbatim(text)
+    assert re.sub(r"\\([^\w\s]|_)", r"\1", shown) == text
+    assert not re.search(r"(?<!\\)[^\w\s\\]", shown)

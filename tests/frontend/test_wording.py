@@ -1,6 +1,19 @@
 import pytest
 
-from frontend.wording import duration, job_counts, moment, parse_time, percent, plural, points, sentence, signed
+from frontend.wording import (
+    dataset_place,
+    duration,
+    file_size,
+    in_split_order,
+    job_counts,
+    moment,
+    parse_time,
+    percent,
+    plural,
+    points,
+    sentence,
+    signed,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +61,35 @@ def test_remarks_become_sentences() -> None:
     assert sentence("every seed redraws its scenes.") == "Every seed redraws its scenes."
     assert sentence("pretraining.steps: at least 1 (got 0)") == "pretraining.steps: at least 1 (got 0)."
     assert sentence("seeds: must differ") == "seeds: must differ."
+
+
+def test_splits_stand_in_the_order_of_their_use() -> None:
+    assert list(in_split_order({"test": 1, "other": 4, "validation": 2, "train": 3})) == [
+        "train",
+        "validation",
+        "test",
+        "other",
+    ]
+
+
+def test_bytes_are_told_in_their_largest_unit() -> None:
+    assert [file_size(size) for size in (0, 999, 1000, 66_200_000_000, 2 * 10**15)] == [
+        "0 B",
+        "999 B",
+        "1.0 kB",
+        "66.2 GB",
+        "2000.0 TB",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"kind": "synthetic", "preset": "season", "knobs": {"haze": 0}}, "preset season with haze 0"),
+        ({"kind": "xbd", "root": "r", "folder": "", "damage_from": "destroyed"}, "data root r; buildings"),
+        ({"kind": "bitemporal", "root": "r", "folder": "f", "manifest": None}, "data root r/f, in folders A and B"),
+        ({"kind": "bitemporal", "root": "r", "folder": "f", "manifest": "m.csv"}, "r/f, listed by m.csv"),
+    ],
+)
+def test_a_dataset_is_told_by_where_its_scenes_come_from(config: dict[str, object], words: str) -> None:
+    assert words in dataset_place(config)

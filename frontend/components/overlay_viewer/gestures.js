@@ -1,9 +1,11 @@
 // Pointer, wheel and keyboard. They call the viewer's verbs and know nothing of pictures.
 
 const SCROLL_PAUSE_MS = 250;
+const CLICK_PIXELS = 4;
 
 function bindPointer(viewer, canvas) {
   const pointers = new Map();
+  let pressed = null;
   const at = (event) => {
     const box = canvas.getBoundingClientRect();
     return { x: event.clientX - box.left, y: event.clientY - box.top };
@@ -13,6 +15,7 @@ function bindPointer(viewer, canvas) {
     canvas.focus({ preventScroll: true });
     canvas.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, at(event));
+    pressed = pointers.size === 1 ? at(event) : null;
     canvas.classList.add("dragging");
   });
   canvas.addEventListener("pointermove", (event) => {
@@ -33,7 +36,12 @@ function bindPointer(viewer, canvas) {
     if (pointers.size === 0) canvas.classList.remove("dragging");
     if (event.pointerType !== "mouse") viewer.point(null);
   };
-  canvas.addEventListener("pointerup", end);
+  canvas.addEventListener("pointerup", (event) => {
+    const now = at(event);
+    const isClick = pressed && Math.hypot(now.x - pressed.x, now.y - pressed.y) < CLICK_PIXELS;
+    end(event);
+    if (isClick) viewer.pick(now);
+  });
   canvas.addEventListener("pointercancel", end);
   canvas.addEventListener("pointerleave", () => viewer.point(null));
   canvas.addEventListener("dblclick", () => viewer.reset());
@@ -105,11 +113,14 @@ function bindKeys(viewer, root) {
     "[": () => viewer.setOpacity(viewer.view.opacity - 0.1),
     "]": () => viewer.setOpacity(viewer.view.opacity + 0.1),
     0: () => viewer.reset(),
+    t: () => viewer.toggleFlicker(),
+    x: () => viewer.flip(),
+    p: () => viewer.togglePolygons(),
     s: () => viewer.setMode(viewer.view.mode === "swipe" ? "side_by_side" : "swipe"),
     b: () => viewer.next("image"),
     o: () => viewer.next("overlay"),
     l: () => viewer.toggleOutline(),
-    f: () => viewer.toggleFullscreen(),
+    w: () => viewer.toggleFullscreen(),
     "?": () => viewer.toggleHelp(),
     " ": () => viewer.setBare(true),
   };
@@ -120,6 +131,8 @@ function bindKeys(viewer, root) {
     const origin = event.composedPath()[0];
     const isControl = origin.matches?.("select, input, button");
     if (isControl && (event.key.startsWith("Arrow") || event.key === " " || origin.matches("select"))) return;
+    // There is nothing to move sideways while all is in view, so the page may have these keys.
+    if (viewer.camera.zoom <= 1 && ["ArrowLeft", "ArrowRight"].includes(event.key)) return;
     const verb = verbs[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!verb) return;
     verb();

@@ -11,11 +11,15 @@ class Viewer {
     this.canvas = this.parts.stage;
     this.pictures = new Pictures();
     this.painter = new Painter(this.pictures);
+    this.objects = new Objects(() => this.redraw());
+    this.flicker = new Flicker(() => this.redraw());
     this.data = null;
     this.view = null;
     this.camera = WHOLE;
     this.divider = 0.5;
     this.cursor = null;
+    this.hovered = null;
+    this.picked = null;
     this.activeSide = "left";
     this.isBare = false;
     this.problems = [];
@@ -37,13 +41,20 @@ class Viewer {
     }
     parts.opacity.addEventListener("input", (event) => this.setOpacity(Number(event.target.value) / 100));
     parts.outline.addEventListener("click", () => this.toggleOutline());
+    parts.polygons.addEventListener("click", () => this.togglePolygons());
+    parts.play.addEventListener("click", () => this.flicker.toggle());
+    parts.flip.addEventListener("click", () => this.flicker.flip());
+    parts.speed.addEventListener("input", (event) => this.change({ speed: Number(event.target.value) }));
     parts["zoom-in"].addEventListener("click", () => this.zoomBy(1.5));
     parts["zoom-out"].addEventListener("click", () => this.zoomBy(1 / 1.5));
     parts.reset.addEventListener("click", () => this.reset());
     parts.fullscreen.addEventListener("click", () => this.toggleFullscreen());
     parts.fullscreen.hidden = !document.fullscreenEnabled;
     parts["help-button"].addEventListener("click", () => this.toggleHelp());
-    parts.again.addEventListener("click", () => this.load(this.data));
+    parts.again.addEventListener("click", () => {
+      this.objects.keep(new Set(this.data.objects.map(({ url }) => url)));
+      this.load(this.data);
+    });
     this.observer = new ResizeObserver(() => this.redraw());
     this.observer.observe(this.root);
     this.observer.observe(parts.frame);
@@ -85,18 +96,29 @@ class Viewer {
     const arrivals = [fetchAll(first), fetchAll(rest)];
     await arrivals[0];
     if (turn !== this.turn) return;
+    if (JSON.stringify(data.objects) !== JSON.stringify(this.data.objects)) this.picked = null;
     this.data = data;
     this.view = fittedView(this.view, data, this.initial);
     this.problems = [...problems];
     this.parts.busy.hidden = true;
     this.isBusy = false;
     this.pictures.keep(new Set(wanted.map(nameOf)));
+    this.objects.keep(new Set(data.objects.map(({ url }) => url)));
     this.redraw();
     await arrivals[1];
     if (turn !== this.turn) return;
     this.problems = problems;
     this.root.dataset.ready = "true";
     this.redraw();
+    this.fetchNext(data.prefetch, turn);
+  }
+
+  /** Has the browser keep what is likely to be shown next, so that it is here at once. */
+  async fetchNext(urls, turn) {
+    for (const url of urls.filter((each) => isOwnPath(each))) {
+      if (turn !== this.turn) return;
+      await fetch(url, { signal: this.closing.signal, priority: "low" }).catch(() => {});
+    }
   }
 
   showBusy(turn) {
@@ -133,6 +155,24 @@ class Viewer {
 
   toggleOutline() {
     this.change({ outline: !this.view.outline });
+  }
+
+  togglePolygons() {
+    this.picked = null;
+    if (this.data.objects.length) this.change({ polygons: !this.view.polygons });
+  }
+
+  /** Shows the other of two pictures, in turn where there is no mode for it yet. */
+  flip() {
+    if (this.view.mode === "flicker") return this.flicker.flip();
+    this.flicker.isPlaying = false;
+    this.setMode("flicker");
+  }
+
+  toggleFlicker() {
+    if (this.view.mode === "flicker") return this.flicker.toggle();
+    this.flicker.isPlaying = true;
+    this.setMode("flicker");
   }
 
   toggle(id) {
@@ -213,10 +253,37 @@ class Viewer {
       const u = (place.x - rect.x) / rect.width;
       const v = (place.y - rect.y) / rect.height;
       if (u >= 0 && u < 1 && v >= 0 && v < 1) this.cursor = { u, v, pane: index };
-      const isRight = this.view.mode === "swipe" ? place.x > this.divider * this.size.width : index === 1;
+      const isBehind = this.view.mode === "swipe" ? place.x > this.divider * this.size.width : index === 1;
+      const isRight = this.view.mode === "flicker" ? this.flicker.isSecond : isBehind;
       this.activeSide = isRight ? "right" : "left";
     }
     this.redraw();
+  }
+
+  /** Keeps the object under the pointer in view, or lets it go. */
+  pick(place) {
+    this.point(place);
+    this.findObject();
+    const name = this.hovered?.name ?? null;
+    this.picked = this.picked === name ? null : name;
+    this.redraw();
+  }
+
+  /** Returns the labelled objects of a side's image, as far as they are here; null where there are none to show. */
+  objectsOf(side) {
+    const found = this.view.polygons && this.data.objects.find(({ image }) => image === this.view[side].image);
+    return found ? this.objects.at(found.url) : null;
+  }
+
+  findObject() {
+    const entry = this.cursor && this.objectsOf(this.activeSide);
+    const reference = this.reference();
+    const [pane] = this.panes();
+    this.hovered = null;
+    if (!entry || !pane) return;
+    const near = (NEAR_PIXELS * reference.width) / placed(this.camera, pane, reference).width;
+    const [x, y] = [this.cursor.u * reference.width, this.cursor.v * reference.height];
+    this.hovered = objectAt(entry.objects, x, y, near, ({ kind }) => this.view.hidden.has(kindId(kind)));
   }
 
   change(part) {
@@ -232,9 +299,9 @@ class Viewer {
   }
 
   record() {
-    const { mode, left, right, opacity, outline, hidden } = this.view;
+    const { mode, left, right, opacity, outline, polygons, speed, hidden } = this.view;
     const classes = [...hidden].filter((id) => id.startsWith("c")).map((id) => Number(id.slice(1)));
-    return { mode, left, right, opacity, outline, hidden: classes.sort((a, b) => a - b) };
+    return { mode, left, right, opacity, outline, polygons, speed, hidden: classes.sort((a, b) => a - b) };
   }
 
   // Where things are
@@ -266,112 +333,18 @@ class Viewer {
     this.frameRequest ??= requestAnimationFrame(() => {
       this.frameRequest = null;
       if (!this.view || !this.root.isConnected) return;
-      this.layOut();
-      this.showControls();
-      this.draw();
+      layOut(this);
+      this.flicker.follow(this.view.mode === "flicker", this.view.speed);
+      this.findObject();
+      showControls(this);
+      drawStage(this);
     });
-  }
-
-  layOut() {
-    const { frame } = this.parts;
-    const reference = this.reference();
-    const isFull = this.root.getRootNode().fullscreenElement === this.root;
-    const width = frame.clientWidth;
-    const height = reference ? usefulHeight(this.view.mode, width, this.data.height, reference) : this.data.height;
-    frame.style.height = isFull ? "" : `${height}px`;
-    this.size = { width, height: frame.clientHeight };
-    const ratio = window.devicePixelRatio || 1;
-    const pixels = { width: Math.round(width * ratio), height: Math.round(this.size.height * ratio) };
-    if (this.canvas.width !== pixels.width) this.canvas.width = pixels.width;
-    if (this.canvas.height !== pixels.height) this.canvas.height = pixels.height;
-    const [pane] = this.panes();
-    if (pane) this.camera = clamped(this.camera, pane, reference);
-  }
-
-  draw() {
-    const context = this.canvas.getContext("2d");
-    const ratio = window.devicePixelRatio || 1;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, this.size.width, this.size.height);
-    const panes = this.panes();
-    if (!panes.length) return;
-    const cut = this.divider * this.size.width;
-    for (const [number, side] of sidesOf(this.view).entries()) {
-      const pane = panes[Math.min(number, panes.length - 1)];
-      const rect = placed(this.camera, pane, this.reference());
-      const half = { ...pane, x: number ? cut : 0, width: number ? pane.width - cut : cut };
-      const clip = this.view.mode === "swipe" ? half : pane;
-      context.save();
-      clipTo(context, clip);
-      this.drawSide(context, this.view[side], { rect, clip, ratio });
-      const isInOtherPane = this.cursor && panes.length > 1 && this.cursor.pane !== number;
-      if (isInOtherPane || this.cursor?.pane === null) drawCross(context, rect, this.cursor);
-      context.restore();
-    }
-  }
-
-  drawSide(context, side, { rect, clip, ratio }) {
-    const image = this.data.images.find(({ key }) => key === side.image);
-    const picture = image && this.pictures.peek(image.url, "image");
-    if (picture) drawPicture(context, picture.bitmap, rect, ratio);
-    const overlay = overlaysOf(this.data).find(({ key }) => key === side.overlay);
-    if (overlay && !this.isBare) this.painter.draw(context, overlay, { rect, clip, ratio }, this.data, this.view);
-  }
-
-  showControls() {
-    const { parts, data, view } = this;
-    this.root.dataset.mode = view.mode;
-    parts.modes.parentElement.classList.toggle("single", view.mode === "single");
-    this.root.setAttribute("aria-label", data.description);
-    for (const button of parts.modes.children) button.setAttribute("aria-pressed", String(button.dataset.mode === view.mode));
-    const overlays = overlaysOf(data);
-    const choices = [{ key: "", label: "no overlay" }, ...overlays.map(({ key, label }) => ({ key, label }))];
-    for (const side of SIDES) {
-      fillSelect(parts[`${side}-image`], data.images.map(({ key, label }) => ({ key, label })), view[side].image);
-      fillSelect(parts[`${side}-overlay`], choices, view[side].overlay ?? "");
-    }
-    parts.opacity.value = Math.round(view.opacity * 100);
-    parts["opacity-value"].textContent = `${Math.round(view.opacity * 100)} %`;
-    parts.outline.setAttribute("aria-pressed", String(view.outline));
-    parts.zoom.textContent = `${Math.round(this.camera.zoom * 100)} %`;
-    parts.frame.classList.toggle("zoomed", this.camera.zoom > 1);
-    const shown = sidesOf(view).map((side) => overlays.find(({ key }) => key === view[side].overlay)).filter(Boolean);
-    showLegend(parts.legend, legendGroups(shown, data, view.hidden, this.painter), (id) => this.toggle(id));
-    showProblems(parts.problem, parts["problem-list"], this.problems);
-    this.showTags(overlays);
-    this.showCursor();
-  }
-
-  showTags(overlays) {
-    const { parts, data, view } = this;
-    const text = (side) => {
-      const image = data.images.find(({ key }) => key === view[side].image)?.label ?? "";
-      const overlay = overlays.find(({ key }) => key === view[side].overlay)?.label;
-      return overlay ? `${image} + ${overlay}` : image;
-    };
-    for (const side of SIDES) parts[`${side}-tag`].textContent = text(side);
-    const [, second] = this.panes();
-    parts["right-tag"].style.left = second ? `${second.x}px` : "";
-    parts["right-tag"].style.top = second ? `${second.y}px` : "";
-    parts["right-tag"].hidden = view.mode === "single";
-    const percent = Math.round(this.divider * 100);
-    parts.divider.hidden = view.mode !== "swipe";
-    parts.divider.style.left = `${this.divider * 100}%`;
-    parts.divider.setAttribute("aria-valuenow", String(percent));
-    parts.divider.setAttribute("aria-valuetext", `${percent} % ${text("left")}`);
-    const names = sidesOf(view).map(text).join(", ");
-    this.canvas.setAttribute("aria-label", `${data.description}: ${names}. Press ? for keys.`);
-  }
-
-  showCursor() {
-    const reference = this.reference();
-    const place = reference && this.cursor;
-    const pixel = place && { x: Math.floor(place.u * reference.width), y: Math.floor(place.v * reference.height) };
-    showReadout(this.parts.readout, pixel, valuesAt(place, this.data, this.pictures));
   }
 
   close() {
     this.closing.abort();
+    this.flicker.close();
+    this.objects.close();
     this.observer.disconnect();
     clearTimeout(this.sending);
     cancelAnimationFrame(this.frameRequest);

@@ -1,4 +1,4 @@
-"""The overlay viewer: images of a scene, and over them labels, predictions, errors and change."""
+"""The overlay viewer: images of a scene, and over them labels, predictions, errors, change and objects."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict, get_args
 import streamlit as st
 
 from frontend.components.overlay_viewer.state import Mode, Side, ViewerState
-from frontend.components.palette import CHANGE_COLORS, ERROR_COLORS, TRANSPARENT, ClassSpec
+from frontend.components.palette import CHANGE_COLORS, ERROR_COLORS, TRANSPARENT, ClassSpec, KindSpec
 from frontend.components.same_origin import checked_path
 
 _KEY = re.compile(r"[A-Za-z0-9_.:-]{1,120}")
@@ -38,13 +38,25 @@ class LayerSpec(TypedDict):
     kind: LayerKind
 
 
+class ObjectsSpec(TypedDict):
+    """The labelled objects of one image. `url` is a path on this server: JSON, a list of name, kind, area and rings."""
+
+    image: str
+    """Key of the image."""
+    url: str
+
+
 _SCRIPTS = (
     "pixels.js",
     "camera.js",
     "drawing.js",
     "outlines.js",
     "layers.js",
+    "objects.js",
+    "flicker.js",
     "controls.js",
+    "presenting.js",
+    "stage.js",
     "gestures.js",
     "viewer.js",
 )
@@ -64,6 +76,9 @@ def overlay_viewer(
     images: Sequence[ImageSpec],
     layers: Sequence[LayerSpec] = (),
     classes: Sequence[ClassSpec] = (),
+    objects: Sequence[ObjectsSpec] = (),
+    kinds: Sequence[KindSpec] = (),
+    prefetch: Sequence[str] = (),
     initial: ViewerState | None = None,
     height: int = 560,
     description: str = "Overlay viewer",
@@ -77,6 +92,9 @@ def overlay_viewer(
         images: in order of time, at least one; all of the same ground.
         layers: class-index PNGs of the same ground; a label and predictions together also offer their errors.
         classes: of labels and predictions, as `palette.class_specs` gives them.
+        objects: where the labelled objects of images are; loaded once the user wants to see them.
+        kinds: of the objects.
+        prefetch: paths on this server that are likely to be shown next; fetched when all else is here.
         initial: what is on view at first; None is `default_state(images=…, layers=…)`. Keys that do not exist here
             are replaced by the default.
         height: of the picture, in pixels, 120 to 2000.
@@ -89,6 +107,9 @@ def overlay_viewer(
     _check_layout(height, key)
     _check_pictures(images, layers)
     _check_classes(classes)
+    _check_objects(objects, kinds, images)
+    for url in prefetch:
+        checked_path(url, what="What comes next")
     default = default_state(images=images, layers=layers)
     kept = st.session_state.get(key) or {}
     shown = _fitted(initial or default, default, images, layers)
@@ -98,6 +119,9 @@ def overlay_viewer(
         "images": list(images),
         "layers": list(layers),
         "classes": list(classes),
+        "objects": list(objects),
+        "kinds": list(kinds),
+        "prefetch": list(prefetch),
         "changes": [{"index": index, "name": name, "color": color} for name, (index, color) in CHANGE_COLORS.items()],
         "errors": [{"name": name, "color": color} for name, color in ERROR_COLORS.items()],
         "initial": shown.to_record(),
@@ -186,3 +210,14 @@ def _check_classes(classes: Sequence[ClassSpec]) -> None:
             raise ValueError(f"class {each['name']!r} has index {each['index']}, it must be between 0 and 254")
         if each["color"] != TRANSPARENT and not _COLOR.fullmatch(each["color"]):
             raise ValueError(f"class {each['name']!r} has colour {each['color']!r}, it must look like #33bbee")
+
+
+def _check_objects(objects: Sequence[ObjectsSpec], kinds: Sequence[KindSpec], images: Sequence[ImageSpec]) -> None:
+    known = {image["key"] for image in images}
+    for each in objects:
+        if each["image"] not in known:
+            raise ValueError(f"objects of {each['image']!r}: there is no image of that key")
+        checked_path(each["url"], what=f"Objects of {each['image']}")
+    for kind in kinds:
+        if not _COLOR.fullmatch(kind["color"]):
+            raise ValueError(f"kind {kind['name']!r} has colour {kind['color']!r}, it must look like #33bbee")

@@ -72,8 +72,9 @@ const shown = new WeakMap();
 export default function show({ data, parentElement, setTriggerValue }) {
   const grid = parentElement.querySelector('[data-part="grid"]');
   let state = shown.get(parentElement);
+  const isKnown = state !== undefined;
   if (!state) {
-    state = { cards: new Map() };
+    state = { cards: new Map(), focused: null };
     shown.set(parentElement, state);
     grid.addEventListener("keydown", (event) => moveFocus(event, grid));
   }
@@ -100,4 +101,20 @@ export default function show({ data, parentElement, setTriggerValue }) {
   const items = [...cards.values()].map(({ item }) => item);
   const isSame = items.length === grid.children.length && items.every((item, place) => grid.children[place] === item);
   if (!isSame) grid.replaceChildren(...items);
+  if (data.focus !== state.focused) {
+    state.focused = data.focus;
+    takeFocus(cards.get(data.focus)?.item);
+  } else if (!isSame && isKnown && grid.getBoundingClientRect().top < 0) {
+    grid.scrollIntoView({ block: "start" }); // another page of the list begins at its top
+  }
+}
+
+/** Gives a card the focus and brings it into view; waits until the page has its height. */
+function takeFocus(item) {
+  if (!item) return;
+  requestAnimationFrame(() => {
+    item.querySelector("button.card")?.focus({ preventScroll: true });
+    const { top, bottom } = item.getBoundingClientRect();
+    if (top < 0 || bottom > innerHeight) item.scrollIntoView({ block: "center" });
+  });
 }

@@ -50,6 +50,7 @@ def pair_grid(
     columns_min_px: int = 260,
     clickable: bool = True,
     description: str = "Pairs",
+    focus: str | None = None,
     key: str,
 ) -> str | None:
     """Returns the key of the pair that was just clicked, for one run of the page, else None.
@@ -59,6 +60,7 @@ def pair_grid(
         columns_min_px: a card is at least this wide, 120 to 800; as many columns as fit.
         clickable: False shows cards that cannot be opened.
         description: read to people who do not see the pictures.
+        focus: key of the pair that takes the focus and comes into view where it is not, once per pair and grid.
         key: names the grid on its page.
 
     Raises:
@@ -72,6 +74,7 @@ def pair_grid(
         "columns_min_px": columns_min_px,
         "clickable": clickable,
         "description": description,
+        "focus": focus,
     }
     result = _mount(key=key, data=data, on_clicked_change=_rerun)
     clicked = result.get("clicked")

@@ -1,4 +1,4 @@
-"""A page with both components and the buttons that a test needs; pictures come from gallery_server.py."""
+"""A page with all components and the buttons that a test needs; pictures come from gallery_server.py."""
 
 import json
 
@@ -6,8 +6,9 @@ import streamlit as st
 
 from frontend.components.overlay_viewer.state import ViewerState
 from frontend.components.overlay_viewer.viewer import ImageSpec, LayerSpec, default_state, overlay_viewer
+from frontend.components.page_keys.keys import page_keys
 from frontend.components.pair_grid.grid import PairSpec, Tone, pair_grid
-from frontend.components.palette import class_specs
+from frontend.components.palette import class_specs, kind_specs
 
 st.set_page_config(layout="wide")
 size = int(st.query_params.get("size", "64"))
@@ -41,6 +42,9 @@ if not is_away:
         images=images,
         layers=layers,
         classes=class_specs(["background", "intact", "damaged"]),
+        objects=[{"image": each, "url": url(f"objects-{each}")} for each in ("pre", "post")],
+        kinds=kind_specs(["no-damage", "destroyed"]),
+        prefetch=[url("pre", step + 1)],
         initial=first.updated_from_params(st.query_params),
         height=560,
         description="Scene 1",
@@ -63,5 +67,18 @@ pairs: list[PairSpec] = [
     }
     for number in range(40)
 ]
-clicked = pair_grid(pairs=pairs, columns_min_px=240, description="Pairs", key="grid")
+page_keys(
+    [
+        {"keys": ("ArrowRight", "j"), "label": "count", "button": "count"},
+        {"keys": ("f",), "label": "never", "button": "never"},
+    ],
+    key="keys",
+)
+if st.button("Count", key="count"):
+    st.session_state["counted"] = st.session_state.get("counted", 0) + 1
+st.button("Never", key="never", disabled=True)
+st.text_input("Written", key="written")
+st.write(f"Counted: {st.session_state.get('counted', 0)}")
+focus = f"pair-{st.query_params['focus']}" if "focus" in st.query_params else None
+clicked = pair_grid(pairs=pairs, columns_min_px=240, description="Pairs", focus=focus, key="grid")
 st.write(f"Clicked: {clicked}")

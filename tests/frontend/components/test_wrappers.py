@@ -1,5 +1,6 @@
 """What the wrappers accept, refuse and remember."""
 
+import re
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import strategies as st
 
 from frontend.components.overlay_viewer.state import Mode, Side, ViewerState
 from frontend.components.overlay_viewer.viewer import ImageSpec, LayerSpec, default_state, overlay_viewer
+from frontend.components.page_keys.keys import KeySpec, page_keys
 from frontend.components.pair_grid.grid import PairSpec, pair_grid
-from frontend.components.palette import CLASS_COLORS, ClassSpec, class_specs
+from frontend.components.palette import CLASS_COLORS, ClassSpec, class_specs, kind_specs
 from frontend.components.same_origin import checked_path
 
 IMAGES: list[ImageSpec] = [
@@ -68,6 +70,10 @@ def test_viewer_refuses_each_bad_argument_by_name() -> None:
     assert "colour 'red;}'" in refusal(classes=[wrong_color])
     assert "index 300" in refusal(classes=[{**wrong_color, "color": "#ffffff", "index": 300}])
     assert "repeat: [1, 1]" in refusal(classes=[wrong_color, wrong_color])
+    assert "objects of 'later'" in refusal(objects=[{"image": "later", "url": "/api/v1/o"}])
+    assert "Objects of pre: 'o'" in refusal(objects=[{"image": "pre", "url": "o"}])
+    assert "kind 'roof' has colour 'red'" in refusal(kinds=[{"name": "roof", "color": "red"}])
+    assert "What comes next: '//x'" in refusal(prefetch=["//x"])
     assert "height is 5" in refusal(height=5)
     assert "two underscores" in refusal(key="my__viewer")
 
@@ -103,12 +109,14 @@ KEYS = st.text("abcdefgh:-_.0123", min_size=1, max_size=12)
 SIDES = st.builds(Side, KEYS, st.none() | KEYS)
 STATES = st.builds(
     ViewerState,
-    st.sampled_from(["single", "swipe", "side_by_side"]),
+    st.sampled_from(["single", "swipe", "flicker", "side_by_side"]),
     SIDES,
     SIDES,
     st.integers(0, 100).map(lambda percent: percent / 100),
     st.sets(st.integers(0, 255)).map(lambda indices: tuple(sorted(indices))),
     st.booleans(),
+    st.booleans(),
+    st.integers(1, 10).map(lambda halves: halves / 2),
 )
 
 
@@ -125,6 +133,9 @@ def test_state_comes_back_from_the_address_and_from_the_browser(state: ViewerSta
         {"mode": "spin", "opacity": "300", "left": "", "right": ""},
         {"opacity": "-1"},
         {"opacity": "nan"},
+        {"speed": "nan"},
+        {"speed": "99"},
+        {"speed": "fast", "polygons": ""},
         {"unknown": "1"},
     ],
 )
@@ -134,7 +145,7 @@ def test_nonsense_in_the_address_changes_nothing(params: dict[str, str]) -> None
 
 def test_nonsense_from_the_browser_changes_nothing() -> None:
     record = {"mode": 3, "left": "pre", "right": {"image": None}, "opacity": True, "hidden": "12", "outline": 1}
-    assert STATE.updated_from_record(record) == STATE
+    assert STATE.updated_from_record({**record, "polygons": "1", "speed": 1000}) == STATE
     assert STATE.updated_from_record({"hidden": [1, -1, 999, "2", True, 3]}).hidden == (1, 3)
 
 
@@ -152,6 +163,22 @@ def test_colours_are_distinct_and_the_same_for_a_name() -> None:
         assert specs[0]["color"] == "transparent"
         assert len({each["color"] for each in specs}) == len(names)
     assert class_specs(["background", "damaged"])[1]["color"] == CLASS_COLORS["damaged"]
+
+
+def test_objects_have_the_colour_of_their_class_and_are_always_seen() -> None:
+    kinds = kind_specs(["no-damage", "destroyed", "background", "<b>"])
+    assert [kind["name"] for kind in kinds] == ["no-damage", "destroyed", "background", "<b>"]
+    assert kinds[1]["color"] == CLASS_COLORS["destroyed"]
+    assert all(re.fullmatch("#[0-9a-f]{6}", kind["color"]) for kind in kinds)
+
+
+def test_keys_of_a_page_are_refused_where_two_buttons_want_one() -> None:
+    binding: KeySpec = {"keys": ("j",), "label": "next", "button": "scene-next"}
+    page_keys([binding], key="keys")
+    with pytest.raises(ValueError, match="two buttons want the key 'j'"):
+        page_keys([binding, {**binding, "button": "other"}], key="keys")
+    with pytest.raises(ValueError, match="cannot be the key of a button"):
+        page_keys([{**binding, "button": "a b"}], key="keys")
 
 
 def test_states_stay_apart_for_colour_blind_readers() -> None:

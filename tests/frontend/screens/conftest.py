@@ -55,7 +55,7 @@ protocols:
 """
 
 
-def opened_screen(name: str, **parameters: str) -> AppTest:
+def opened_screen(name: str, **parameters: str | list[str]) -> AppTest:
     """Returns a screen as a browser with these parameters in its address would get it."""
     app = AppTest.from_file(str(APP), default_timeout=60)
     app.switch_page(screen(name))
@@ -68,7 +68,7 @@ def texts(app: AppTest) -> str:
     """Returns all that a screen says, as a browser shows it: without the backslashes that keep Markdown out."""
     parts = [app.title, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error]
     text = "\n".join(str(element.value) for elements in parts for element in elements)
-    return re.sub(r"\\([^\w\s])", r"\1", text)
+    return re.sub(r"\\([^\w\s]|_)", r"\1", text)
 
 
 def charts(app: AppTest) -> Sequence[object]:
@@ -110,9 +110,10 @@ def filled_api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def closed_clients() -> Iterator[None]:
-    """Closes the clients that the screens opened and kept."""
+    """Closes the clients that the screens opened, and forgets the answers that they kept."""
     yield
     st.cache_resource.clear()
+    st.cache_data.clear()
 
 
 @pytest.fixture
@@ -133,6 +134,20 @@ def api(filled_api_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiCli
     client = ApiClient(filled_api_url)
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def indexed(stack: LiveStack) -> str:
+    """Name of a dataset of 11 xBD tiles in two events, indexed in a real stack."""
+    return stack.register("browsed", {"kind": "xbd", "root": "generated", "folder": "xbd"})
+
+
+@pytest.fixture
+def browsed(stack: LiveStack, indexed: str, monkeypatch: pytest.MonkeyPatch) -> ApiClient:
+    """The API of the real stack, which the screens ask; `browsed` is indexed in it."""
+    assert indexed == "browsed"
+    monkeypatch.setenv("PAIRLAB_API_URL", stack.api)
+    return stack.client
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@ from streamlit.testing.v1 import AppTest
 
 from frontend.api_client import ApiClient
 from pairlab.experiment.experiment import Experiment, load_experiment
+from pairlab.experiment.scene_filter import SceneFilter
 from tests.frontend.screens.conftest import EXPERIMENT, opened_screen, texts
 
 TEXT = "draft-text"
@@ -176,3 +177,34 @@ def test_queueing_goes_to_the_jobs_of_the_new_experiment(app: AppTest, api: ApiC
     assert newest["name"] == "Queued from the form"
     assert [title.value for title in app.title] == ["Jobs"]
     assert app.query_params["experiment"] == newest["id"]
+
+
+def test_a_selection_that_was_handed_over_is_taken_into_the_file(app: AppTest) -> None:
+    content = {"events": ["fire", "flood"], "change_share": [0.25, 1.0]}
+    app.session_state["pending-scenes"] = {"dataset": "scenes", "filter": content}
+    app.run()
+    assert not app.exception
+    assert draft(app).scenes.events == ("fire", "flood")
+    assert draft(app).scenes.change_share == (0.25, 1.0)
+    assert "# every second pair" in app.session_state[TEXT]
+    assert "event fire · event flood · change share 25 % to 100 %" in texts(app)
+    app.button(key=field(app, "scenes", "all")).click().run()
+    assert not app.exception
+    assert draft(app).scenes == SceneFilter()
+    assert "Only some scenes take part" not in texts(app)
+
+
+def test_scenes_named_one_by_one_are_counted(app: AppTest) -> None:
+    app.session_state["pending-scenes"] = {"dataset": "scenes", "filter": {"without": ["a <b>", "b"]}}
+    app.run()
+    assert not app.exception
+    assert "2 scenes left out by name" in texts(app)
+
+
+def test_a_selection_that_does_not_fit_leaves_the_file_and_says_why(app: AppTest) -> None:
+    before = app.session_state[TEXT]
+    app.session_state["pending-scenes"] = {"dataset": "scenes", "filter": {"splits": ["holiday"]}}
+    app.run()
+    assert not app.exception
+    assert "does not fit into this file" in app.error[0].value
+    assert app.session_state[TEXT] == before

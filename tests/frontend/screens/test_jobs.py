@@ -87,3 +87,16 @@ def test_a_job_offers_what_its_state_allows(api: ApiClient) -> None:
     assert "job" not in app.query_params
     assert not app.exception
     api.cancel_experiment(experiment["id"])
+
+
+def test_index_jobs_stand_in_a_list_of_their_own(browsed: ApiClient) -> None:
+    job = browsed.dataset("browsed")["index_job"]
+    assert job is not None
+    app = opened_screen("jobs", experiment="index", job=job)
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert "browsed" in set(table["dataset"])
+    assert set(table["job"]) == {"indexing"}
+    assert "seed" not in table.columns
+    assert "Indexing · dataset browsed" in texts(app)
+    assert len(charts(app)) == 1
