@@ -3,14 +3,8 @@
 A third seed is added afterwards for the gains; the times are those of the two seeds a new user runs.
 """
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -18,6 +12,7 @@ from typing import Any
 import httpx
 
 from benchmarks.report import Row, run
+from benchmarks.stack import fresh_stack
 from pairlab.experiment.experiment import Experiment, load_experiment
 
 QUICKSTART = Path(__file__).parents[1] / "experiments" / "quickstart.yaml"
@@ -25,28 +20,13 @@ POLL_SECONDS = 0.25
 GAIN_SEEDS = (0, 1, 2)
 
 
-@contextmanager
-def fresh_stack() -> Iterator[httpx.Client]:
-    """Yields a client of a stack that was started in an empty folder and is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="pairlab-benchmark-") as folder:
-        environment = {**os.environ, "PAIRLAB_HOME": folder}
-        command = [sys.executable, "-m", "backend.embedded"]
-        subprocess.run([*command, "up", "--detach", "--home", folder], check=True, env=environment, stdout=sys.stderr)
-        try:
-            address = json.loads((Path(folder) / "endpoints.json").read_text())["api"]
-            with httpx.Client(base_url=f"{address}/api/v1", timeout=60) as client:
-                yield client
-        finally:
-            subprocess.run([*command, "down", "--home", folder], check=False, env=environment, stdout=sys.stderr)
-
-
 def measure(quick: bool) -> Sequence[Row]:
     """Returns the rows of the table."""
     experiment = load_experiment(QUICKSTART.read_text())
     if quick:
         experiment = _shortened(experiment)
-    with fresh_stack() as client:
-        name = experiment.dataset
+    with fresh_stack() as stack:
+        client, name = stack.client, experiment.dataset
         client.post("/datasets", json={"name": name, "config": {"kind": "synthetic"}}).raise_for_status()
         rows = _times(client, experiment)
         if not quick:
