@@ -107,12 +107,13 @@ class ExperimentDetail(Experiment):
 
 
 class SeedScore(TypedDict):
-    """Test score of one arm, protocol and seed; `miou` in [0, 1]."""
+    """Test score of one arm, protocol and seed; `miou` and `xview2` in [0, 1]."""
 
     seed: int
     job: str
     miou: float
     iou: dict[str, float | None]
+    xview2: float | None
 
 
 class ArmResult(TypedDict):
@@ -127,6 +128,7 @@ class ArmResult(TypedDict):
     mean_miou: float | None
     std_miou: float | None
     mean_iou: dict[str, float | None]
+    mean_xview2: float | None
     difference: float | None
     difference_seeds: int
     realised_noise: float | None

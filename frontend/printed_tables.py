@@ -51,14 +51,15 @@ def result_table(results: Results) -> Table:
     )
     table.add_column("arm, protocol", overflow="fold")
     table.add_column("mIoU", justify="right", no_wrap=True)
-    for label in [*results["classes"], "seeds", "Δ"]:
+    official = has_xview2(results)
+    for label in [*results["classes"], *(["xView2"] if official else []), "seeds", "Δ"]:
         table.add_column(escape(label), justify="right")
     for arm, rows in groupby(results["rows"], key=lambda row: row["arm"]):
         for position, row in enumerate(rows):
             if position == 0:
                 table.add_section()
                 table.add_row(f"[bold]{escape(arm)}[/]{_remarks(row)}")
-            table.add_row(*_result_cells(row, results["classes"]))
+            table.add_row(*_result_cells(row, results["classes"], official=official))
     return table
 
 
@@ -69,13 +70,19 @@ def _remarks(row: ArmResult) -> str:
     return f" [dim]({', '.join(remarks)})[/]" if remarks else ""
 
 
-def _result_cells(row: ArmResult, classes: Sequence[str]) -> list[str]:
+def has_xview2(results: Results) -> bool:
+    """Whether the scores are of damage levels, which have the official xView2 score beside mIoU."""
+    return any(row["mean_xview2"] is not None for row in results["rows"])
+
+
+def _result_cells(row: ArmResult, classes: Sequence[str], *, official: bool) -> list[str]:
     spread = "" if row["std_miou"] is None else f" ± {points(row['std_miou'])}"
     seeds = len(row["seeds"])
     return [
         f"  {protocol_words(row['protocol'])}",
         points(row["mean_miou"]) + spread,
         *(points(row["mean_iou"].get(label)) for label in classes),
+        *([points(row["mean_xview2"])] if official else []),
         f"{seeds} of {seeds + len(row['missing'])}" if row["missing"] else str(seeds),
         "" if row["reference"] else signed(row["difference"]),
     ]

@@ -62,7 +62,8 @@ def _scores(experiment: Experiment, arm: str, protocol: str, segment: JobsByUse)
         protocols: Mapping[str, Any] = {} if job is None else job.results.get("protocols", {})
         if job is not None and protocol in protocols:
             test = protocols[protocol]["test"]
-            found.append(SeedScore(seed=seed, job=job.id, miou=test["miou"], iou=test["iou"]))
+            xview2 = test["xview2"]["score"] if "xview2" in test else None
+            found.append(SeedScore(seed=seed, job=job.id, miou=test["miou"], iou=test["iou"], xview2=xview2))
     return found
 
 
@@ -76,6 +77,7 @@ def _row(
     pretrain: JobsByUse,
 ) -> ArmResult:
     mious = [score.miou for score in seeds]
+    xview2 = [score.xview2 for score in seeds if score.xview2 is not None]
     is_reference = arm == experiment.reference
     difference = None if is_reference else paired_difference(_by_seed(seeds), _by_seed(reference))
     noise = [
@@ -98,6 +100,7 @@ def _row(
         mean_miou=mean(mious) if mious else None,
         std_miou=sample_deviation(mious),
         mean_iou=_mean_iou(seeds),
+        mean_xview2=mean(xview2) if xview2 else None,
         difference=None if difference is None else difference.mean,
         difference_seeds=0 if difference is None else len(difference.seeds),
         realised_noise=mean(noise) if noise else None,

@@ -107,6 +107,8 @@ class SeedScore(BaseModel):
     """In [0, 1]."""
     iou: dict[str, float | None]
     """Per class; null where the class is absent from label and prediction."""
+    xview2: float | None = None
+    """The official xView2 score, in [0, 1]; of damage levels alone."""
 
 
 class ArmResult(BaseModel):
@@ -123,6 +125,8 @@ class ArmResult(BaseModel):
     std_miou: float | None
     """Sample standard deviation over seeds; null below two."""
     mean_iou: dict[str, float | None]
+    mean_xview2: float | None
+    """Mean of the official xView2 score over seeds, in [0, 1]; of damage levels alone."""
     difference: float | None
     """Mean paired difference to the reference arm over the seeds both have, mIoU points (−100 to 100)."""
     difference_seeds: int

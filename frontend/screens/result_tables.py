@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html import escape
 
 from frontend.api_records import ArmResult, Results
+from frontend.printed_tables import has_xview2
 from frontend.wording import STATUS_WORDS, percent, points, protocol_words, signed
 
 STATES = {**STATUS_WORDS, "blocked": "waiting", "lost": "queued"}
@@ -30,16 +31,19 @@ def score_table(results: Results, colours: Mapping[str, str]) -> str:
 
 
 def class_table(results: Results, colours: Mapping[str, str]) -> str:
-    """Returns the table of mean IoU per class: a group per protocol, a row per arm."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in ["arm", *results["classes"], "mIoU"])
+    """Returns the table of mean IoU per class, and of damage levels the xView2 score: a group per protocol."""
+    official = has_xview2(results)
+    names = ["arm", *results["classes"], "mIoU", *(["xView2 score"] if official else [])]
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
     body = []
     for protocol in _protocols(results):
         words = escape(protocol_words(protocol))
-        body.append(f'<tr class="group"><td colspan="{len(results["classes"]) + 2}">{words}</td></tr>')
+        body.append(f'<tr class="group"><td colspan="{len(names)}">{words}</td></tr>')
         for row in results["rows"]:
             if row["protocol"] == protocol:
                 cells = "".join(f"<td>{points(row['mean_iou'].get(name))}</td>" for name in results["classes"])
                 mean = f'<td class="strong">{points(row["mean_miou"])}</td>'
+                mean += f"<td>{points(row['mean_xview2'])}</td>" if official else ""
                 body.append(f"<tr>{_arm_cell(row, colours)}{cells}{mean}</tr>")
     return _table("classes", head, body)
 
@@ -51,6 +55,7 @@ def to_csv(results: Results) -> str:
     writer.writerow(
         ["experiment", "arm", "protocol", "reference", "baseline", "realised_noise", "seed", "miou"]
         + [f"iou {name}" for name in results["classes"]]
+        + (["xview2"] if has_xview2(results) else [])
     )
     for row in results["rows"]:
         for score in row["seeds"]:
@@ -58,6 +63,7 @@ def to_csv(results: Results) -> str:
                 [results["name"], row["arm"], row["protocol"], row["reference"], row["baseline"], row["realised_noise"]]
                 + [score["seed"], score["miou"]]
                 + [score["iou"].get(name) for name in results["classes"]]
+                + ([score["xview2"]] if has_xview2(results) else [])
             )
     return buffer.getvalue()
 

@@ -88,3 +88,19 @@ def test_results_on_files_speak_of_these_scenes(client: TestClient, xbd: str, ex
     notes = results(client, submit(client, experiment(dataset=xbd, arms=arms, labels={"train_chips": 4})))["notes"]
     assert any("for these test scenes" in note for note in notes)
     assert any("no labelled change" in note for note in notes)
+
+
+def test_scores_of_damage_levels_have_the_official_score_beside_them(
+    client: TestClient, context: Context, experiment: Make
+) -> None:
+    first = submit(client, experiment())
+    for (kind, arm, seed), job in job_ids(context, first).items():
+        found = segment_results(0.5) if kind == "segment" else {}
+        for protocol in found.get("protocols", {}).values():
+            protocol["test"]["xview2"] = {"score": 0.6 + 0.1 * seed}
+        if arm != "random":
+            set_status(context, job, JobStatus.SUCCEEDED, results=found)
+    rows = {(row["arm"], row["protocol"]): row for row in results(client, first)["rows"]}
+    assert rows["same", "fine_tuning"]["mean_xview2"] == pytest.approx(0.65)
+    assert [score["xview2"] for score in rows["same", "fine_tuning"]["seeds"]] == pytest.approx([0.6, 0.7])
+    assert rows["random", "fine_tuning"]["mean_xview2"] is None
