@@ -35,7 +35,6 @@ from pairlab.scenes.xbd_labels import Int32Array, paint, read_label
 CLIENTS = 32
 PAUSE_SECONDS = 0.1
 """Between an answer and the same client's next request: a person who pages on as fast as he can."""
-ROUNDS = 5
 NAME = "xbd"
 
 
@@ -50,8 +49,8 @@ class Size:
     rounds: int
 
 
-FULL = Size(tiles=TILES, indexed_tiles=192, requests=2_000, memory_requests=10_000, rounds=ROUNDS)
-QUICK = Size(tiles=64, indexed_tiles=8, requests=64, memory_requests=200, rounds=1)
+FULL = Size(tiles=TILES, indexed_tiles=384, requests=2_000, memory_requests=10_000, rounds=3)
+QUICK = Size(tiles=16, indexed_tiles=8, requests=64, memory_requests=200, rounds=1)
 
 
 def measure(quick: bool) -> Sequence[Row]:
