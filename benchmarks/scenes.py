@@ -26,7 +26,7 @@ from benchmarks.full_xbd import SIDE, TILES, write_full_xbd
 from benchmarks.report import Row, run
 from benchmarks.scene_rendering import rendering_rows
 from benchmarks.stack import fresh_stack
-from pairlab.scenes.indexing import IndexFiles, index_dataset
+from pairlab.scenes.indexing import CACHE_BYTES, IndexFiles, index_dataset
 from pairlab.scenes.png import decode_png
 from pairlab.scenes.scene import Scene, UInt8Array
 from pairlab.scenes.xbd import open_xbd
@@ -174,7 +174,7 @@ def _indexing(tree: Path, rounds: int) -> list[Row]:
     """Returns the speed of the full index, pixels included, as a share of what decoding alone allows on all cores."""
     ratios = []
     for _ in range(rounds):
-        source = open_xbd(tree, damage_from="minor-damage")
+        source = open_xbd(tree, damage_from="minor-damage", cache_bytes=CACHE_BYTES)
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
             for _event in index_dataset(

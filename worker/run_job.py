@@ -30,7 +30,7 @@ from pairlab.scenes.dataset import (
 )
 from pairlab.scenes.index import SceneTable
 from pairlab.scenes.index_file import read_table
-from pairlab.scenes.indexing import PASSES, IndexFiles, index_dataset
+from pairlab.scenes.indexing import CACHE_BYTES, PASSES, IndexFiles, index_dataset
 from pairlab.scenes.scene import SceneError, SceneSource
 from pairlab.scenes.stored_images import StoredSource
 from pairlab.segmentation import segment
@@ -109,7 +109,7 @@ def _index(config: IndexJob, description: Description, stop: _StopRequest, repor
         return _known_already(known, reporter)
     listing = list_dataset(dataset.config, data_roots=roots)
     reporter.tell("log", text=f"{len(listing.scenes):,} scenes listed after {time.perf_counter() - began:.1f} s")
-    source = open_dataset(dataset.config, data_roots=roots, scenes=listing.scenes)
+    source = open_dataset(dataset.config, data_roots=roots, scenes=listing.scenes, cache_bytes=CACHE_BYTES)
     return index_dataset(
         source,
         files,

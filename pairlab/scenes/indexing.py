@@ -25,6 +25,8 @@ from pairlab.scenes.scene import Quarantined, Scene, SceneError, SceneSource
 
 PART_SCENES = 128
 PASSES = ("labels", "pixels")
+CACHE_BYTES = 64 * 2**20
+"""What a source may keep in memory while it is indexed: every image is looked at once."""
 STOP_SECONDS = 0.25
 """How often a stop is asked for while pixels are looked at."""
 
@@ -152,11 +154,12 @@ class _Run:
                 yield self._part_done("labels", number, self._labels, speed=speed)
             if number not in self._pixels:
                 self.pixels.begin(number, self._labels[number])
+        self.pixels.all_cores()
         return merge([self._labels[number] for number in range(len(self._parts))])
 
     def pixel_pass(self) -> Pass:
         """Waits for the pixels of all parts; maps the bands to what was seen in the train split."""
-        self.pixels.all_cores()
+        bands = fit_bands(self._source)
         missing = [number for number in range(len(self._parts)) if number not in self._pixels]
         before, began = self._looked_at(missing), time.perf_counter()
         for number in missing:
@@ -169,7 +172,7 @@ class _Run:
             speed = (self._looked_at(missing) - before) / (time.perf_counter() - began)
             yield self._part_done("pixels", number, self._pixels, speed=speed)
         whole = merge([self._pixels[number] for number in range(len(self._parts))])
-        return replace(whole, table=replace(whole.table, bands=fit_bands(self._source), pixels_read=True))
+        return replace(whole, table=replace(whole.table, bands=bands, pixels_read=True))
 
     def _part_done(self, name: str, number: int, parts: Mapping[int, DatasetIndex], *, speed: float) -> Metrics:
         self.step += len(self._parts[number])

@@ -9,6 +9,8 @@ from threading import Event, Lock, Semaphore
 from types import TracebackType
 from typing import Protocol
 
+import cv2
+
 from pairlab.scenes.index import DatasetIndex, with_quarantine
 from pairlab.scenes.index_file import write_index
 from pairlab.scenes.measuring import PixelFacts, look_at_pixels, quarantined_by, with_pixels
@@ -76,6 +78,8 @@ class PixelPass:
         self._parts: dict[int, _Part] = {}
 
     def __enter__(self) -> "PixelPass":
+        self._opencv_threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)  # each core has an image of its own
         return self
 
     def __exit__(
@@ -85,6 +89,7 @@ class PixelPass:
         self._stopping.set()
         self.all_cores()
         self._pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(self._opencv_threads)
         stopped = RuntimeError("the part is not whole")
         for part in self._parts.values():
             part.store.__exit__(RuntimeError, stopped, None)

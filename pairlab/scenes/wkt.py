@@ -69,31 +69,38 @@ class Polygons:
         return centres
 
 
+_NONE = Polygons(np.zeros((0, 2)), *np.zeros((3, 0), dtype=np.intp))
+
+
 def read_polygons(texts: Sequence[object]) -> Polygons:
     """Returns the rings of POLYGON and MULTIPOLYGON texts; NaN and infinity are passed on.
 
     Raises:
         PolygonError: an entry that is no text, or no closed polygon.
     """
-    plain = _plain_polygons(texts)
+    plain = _plain_polygons(texts) if texts else _NONE
     return _any_polygons(texts) if plain is None else plain
 
 
 def _plain_polygons(texts: Sequence[object]) -> Polygons | None:
     """Returns polygons that are all written `POLYGON ((x y, x y, …))`; None where one is not, or is not closed."""
-    bodies = []
-    for text in texts:
-        if not (isinstance(text, str) and text.startswith(_OPENING) and text.endswith(_CLOSING) and text.isascii()):
-            return None
-        bodies.append(text[len(_OPENING) : -len(_CLOSING)])
+    if not all(isinstance(text, str) for text in texts):
+        return None
+    lines = "\n".join(texts)  # type: ignore[arg-type]
+    if not (lines.startswith(_OPENING) and lines.endswith(_CLOSING) and lines.isascii()):
+        return None
+    bodies = lines[len(_OPENING) : -len(_CLOSING)].split(f"{_CLOSING}\n{_OPENING}")
+    if len(bodies) != len(texts):
+        return None
     lengths = np.array([body.count(",") + 1 for body in bodies], dtype=np.intp)
     ends = np.cumsum(lengths)
-    count = int(ends[-1]) if len(ends) else 0
-    if not count or (lengths < 4).any():
+    count = int(ends[-1])
+    if (lengths < 4).any():
         return None
     joined = ", ".join(bodies)
     data = joined.encode()
-    # What is left without digits tells whether every point has two numbers and every comma stands behind one.
+    # What is left without digits tells whether every point has two numbers, every comma stands behind one, and no line
+    # ends within a text.
     if joined.count(", ") != count - 1 or data.translate(None, _DIGITS) != b" , " * (count - 1) + b" ":
         return None
     try:
@@ -114,8 +121,8 @@ def _numbers(text: str, *, count: int) -> Float64Array:
 
 
 def _any_polygons(texts: Sequence[object]) -> Polygons:
-    # The parser raises on half a surrogate pair, which JSON can hold; no WKT needs more than ASCII.
-    strings = np.array([text if isinstance(text, str) and text.isascii() else "" for text in texts], dtype=object)
+    # The parser raises on half a surrogate pair, which JSON can hold, and on curves.
+    strings = np.array([text if _may_be_polygon(text) else "" for text in texts], dtype=object)
     with np.errstate(all="ignore"):  # NaN and numbers past float64 are the caller's to refuse
         geometries = shapely.from_wkt(strings, on_invalid="ignore")
     bad = np.flatnonzero(~np.isin(shapely.get_type_id(geometries), (_POLYGON, _MULTIPOLYGON)))
@@ -127,3 +134,9 @@ def _any_polygons(texts: Sequence[object]) -> Polygons:
     ends = np.searchsorted(ring_of_point, np.arange(len(rings)), side="right")
     starts = np.append(0, ends[:-1])[: len(ends)]
     return Polygons(points, starts.astype(np.intp), ends.astype(np.intp), owner=owner_of_part[part_of_ring])
+
+
+def _may_be_polygon(text: object) -> bool:
+    return (
+        isinstance(text, str) and text.isascii() and text[:100].strip().upper().startswith(("POLYGON", "MULTIPOLYGON"))
+    )

@@ -227,6 +227,9 @@ class XbdSource:
 
     def _compared(self, scene: Scene) -> ChangeMaps:
         before, after = (self._label(scene, date) for date in ACQUISITIONS)
+        if not before.buildings and not after.buildings:  # as in a quarter of all tiles
+            nowhere = _nowhere(scene.height, scene.width)
+            return ChangeMaps(nowhere, nowhere, nowhere, valid=_everywhere(scene.height, scene.width))
         known_before, known_after = ({building.uid for building in label.buildings} for label in (before, after))
         states = [
             _UNKNOWN

@@ -18,7 +18,7 @@ CHECKSUM_BYTES = 20
 """Adler-32 of the pixels (4), CRC of the last image chunk (4) and the end chunk (12)."""
 
 _EXPECTED = "{train,tier3,test,hold}/{images,labels}"
-_FILE = re.compile(r"(?P<tile>(?P<event>[A-Za-z0-9-]+)_\d{8})_(?P<acquisition>pre|post)_disaster", re.ASCII)
+_FILE = re.compile(r"(?P<tile>(?P<event>[A-Za-z0-9-]{1,100})_\d{8})_(?P<acquisition>pre|post)_disaster", re.ASCII)
 _PARTS = ("images", "labels", "targets")
 
 

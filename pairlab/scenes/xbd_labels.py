@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ MAX_COORDINATE = 65_536.0
 """Farthest a polygon may lie from the tile's corner, pixels. Real ones reach a few pixels past the edge; OpenCV walks
 every row of a polygon, so that one of 1e9 pixels keeps a processor busy for seconds."""
 
+_JSON = json.JSONDecoder(parse_constant=lambda _: None)
+"""NaN and Infinity are no JSON; as a missing value they can do no harm."""
 _CODES = {subtype: code for code, subtype in enumerate(SUBTYPES, start=1)}
 
 
@@ -91,16 +94,15 @@ def read_label(path: Path, *, name: str, acquisition: str, height: int, width: i
             f"{name} describes {_short(described[0])} × {_short(described[1])} pixels, but its image has "
             f"{width} × {height}: put label and image of the same tile together"
         )
-    properties = [_properties(entry, name=name, position=position) for position, entry in enumerate(entries)]
-    codes = [NO_DAMAGE if acquisition == "pre" else _code(values, name=name) for values in properties]
-    polygons = _polygons(entries, [values["uid"] for values in properties], name=name)
+    uids, codes = _buildings(entries, acquisition, name=name)
+    polygons = _polygons([entry.get("wkt") for entry in entries], uids, name=name)
     places = features.get("lng_lat")
     first = places[0] if isinstance(places, list) and places else None
     return Label(
         metadata={key: value for key, value in metadata.items() if _is_plain(key) and _is_plain(value)},
         buildings=tuple(
-            Building(values["uid"], code, rings)
-            for values, code, rings in zip(properties, codes, _rounded_rings(polygons, len(entries)), strict=True)
+            Building(uid, code, rings)
+            for uid, code, rings in zip(uids, codes, _rounded_rings(polygons, len(entries)), strict=True)
         ),
         polygons=polygons,
         degrees=first.get("wkt") if isinstance(first, dict) else None,
@@ -148,19 +150,36 @@ def tile_centre(label: Label, *, height: int, width: int) -> Place | None:
 def _read_json(path: Path, *, name: str) -> dict[str, Any]:
     try:
         with open_regular(path, name=name) as file:
-            data = file.read(MAX_LABEL_BYTES + 1)
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_LABEL_BYTES:
+                raise SceneError(f"{name} has {size} bytes, more than the {MAX_LABEL_BYTES} read of a label: split it")
+            data = file.read(size)
     except OSError as error:
         raise SceneError(f"{name} cannot be read ({error.strerror}): check that it may be read") from error
-    if len(data) > MAX_LABEL_BYTES:
-        raise SceneError(f"{name} has more than the {MAX_LABEL_BYTES} bytes that are read of a label: split the tile")
     try:
-        # NaN and Infinity are no JSON; as a missing value they can do no harm.
-        content = json.loads(data, parse_constant=lambda _: None)
+        content = _JSON.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise SceneError(f"{name} is not valid JSON ({error}): copy the file again") from error
     if not isinstance(content, dict):
         raise SceneError(f"{name} is no xBD label: expected features and metadata, found {_short(content)}")
     return content
+
+
+def _buildings(entries: Sequence[Any], acquisition: str, *, name: str) -> tuple[list[str], list[int]]:
+    """Returns uid and code of each building."""
+    try:
+        properties = [entry["properties"] for entry in entries]
+        uids = [values["uid"] for values in properties]
+        codes = [NO_DAMAGE if acquisition == "pre" else _CODES[values["subtype"]] for values in properties]
+        kinds = {values.get("feature_type", "building") for values in properties}
+        if kinds <= {"building"} and all(isinstance(uid, str) and uid for uid in uids):
+            return uids, codes
+    except (KeyError, TypeError, AttributeError, IndexError):
+        pass
+    # Something is missing: which, a look at one after the other tells.
+    checked = [_properties(entry, name=name, position=position) for position, entry in enumerate(entries)]
+    codes = [NO_DAMAGE if acquisition == "pre" else _code(values, name=name) for values in checked]
+    return [values["uid"] for values in checked], codes
 
 
 def _properties(entry: object, *, name: str, position: int) -> dict[str, Any]:
@@ -192,8 +211,7 @@ def _code(properties: Mapping[str, Any], *, name: str) -> int:
     return code
 
 
-def _polygons(entries: Sequence[Mapping[str, Any]], uids: Sequence[str], *, name: str) -> Polygons:
-    texts = [entry.get("wkt") for entry in entries]
+def _polygons(texts: Sequence[object], uids: Sequence[str], *, name: str) -> Polygons:
     try:
         polygons = read_polygons(texts)
     except PolygonError as error:

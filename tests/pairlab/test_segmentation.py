@@ -8,13 +8,17 @@ import torch
 
 from pairlab.checkpoint import SavedFile, save_weights
 from pairlab.events import Finished, Metrics, Saved, Started
-from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.metrics import confusion_counts, iou_from_counts
+from pairlab.experiment.datasets import SyntheticDataset, XbdDataset
+from pairlab.experiment.expansion import DatasetReference, SegmentJob, expand
+from pairlab.experiment.protocols import Labels
+from pairlab.metrics import confusion_counts, iou_from_counts, xview2_score
 from pairlab.networks import build_network
 from pairlab.scenes.measuring import build_index
 from pairlab.scenes.synthetic import SyntheticSource
-from pairlab.segmentation import SegmentationError, labelled_chips
-from tests.pairlab.training_jobs import DATASET, pretrain_job, run, segment_job
+from pairlab.scenes.xbd import open_xbd
+from pairlab.segmentation import SegmentationError, labelled_chips, segment
+from tests.pairlab.scenes.xbd_tree import write_xbd_tree
+from tests.pairlab.training_jobs import DATASET, experiment, pretrain_job, run, segment_job
 
 CLASSES = ("background", "intact", "damaged")
 
@@ -107,6 +111,49 @@ def test_a_stop_is_met_at_the_next_step(tmp_path: Path) -> None:
     events = list(run(segment_job(), tmp_path, should_stop=lambda: True))
     assert isinstance(events[-1], Finished)
     assert (events[-1].step, events[-1].stopped) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "labels", [Labels(scheme="damage_levels"), Labels(scheme="damage_levels", unclassified="own-class")]
+)
+def test_damage_levels_have_the_xview2_score_beside_miou(tmp_path: Path, labels: Labels) -> None:
+    tree = tmp_path / "tree"
+    write_xbd_tree(tree, seed=2, size=64)
+    dataset = DatasetReference(name="tree", config=XbdDataset(root="r"), fingerprint="1" * 64)
+    plan = expand(
+        experiment(
+            labels=labels.model_copy(update={"train_chips": 4}),
+            arms={"r": {"baseline": "random_initialisation"}},
+            reference="r",
+        ),
+        dataset,
+    )
+    (job,) = [planned.config for planned in plan if isinstance(planned.config, SegmentJob)]
+    source = open_xbd(tree, damage_from="minor-damage")
+    chips = build_index(source).chips(job.chip_size)
+    events = segment(
+        job, source, chips, folder=tmp_path, weights=None, should_stop=lambda: False, device=torch.device("cpu")
+    )
+    *_, last = events
+    assert isinstance(last, Finished)
+    for protocol in last.results["protocols"].values():
+        for split in ("validation", "test"):
+            summary = protocol[split]
+            expected = xview2_score(np.array(summary["confusion"]))
+            assert summary["xview2"] == {
+                "score": expected.score,
+                "localisation_f1": expected.localisation_f1,
+                "damage_f1": expected.damage_f1,
+                "f1": dict(zip(source.object_classes[:4], expected.per_level, strict=True)),
+            }
+            assert 0 <= summary["xview2"]["score"] <= 1
+    assert json.loads(json.dumps(last.results, allow_nan=False)) == last.results
+
+
+def test_other_labels_have_no_xview2_score(tmp_path: Path) -> None:
+    last = list(run(segment_job(), tmp_path))[-1]
+    assert isinstance(last, Finished)
+    assert set(last.results["protocols"]["linear_probe"]["test"]) == {"miou", "iou", "confusion", "scenes"}
 
 
 def test_labelled_chips_nest_and_show_change_first() -> None:

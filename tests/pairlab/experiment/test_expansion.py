@@ -18,6 +18,7 @@ from pairlab.experiment.experiment import Arm, Experiment
 from pairlab.experiment.methods import SimCLR
 from pairlab.experiment.pairing import Noise, Pairing, Places
 from pairlab.experiment.protocols import Labels, LinearProbe, Splits
+from pairlab.experiment.scene_filter import SceneFilter
 
 SYNTHETIC = DatasetReference(name="synthetic", config=SyntheticDataset(), fingerprint="a" * 64)
 MISLABELLED = DatasetReference(name="noisy", config=SyntheticDataset(preset="label-noise"), fingerprint="c" * 64)
@@ -101,6 +102,8 @@ def test_a_key_depends_on_what_is_trained_and_on_nothing_else() -> None:
         {"method": SimCLR()},
         {"seeds": (1,)},
         {"splits": Splits(seed=1)},
+        {"scenes": SceneFilter(events=("flood",))},
+        {"scenes": SceneFilter(without=("scene-1",))},
     ):
         (other, _) = plan({"a": SAME}, **changed)
         assert other.key != pretraining.key, changed
@@ -118,6 +121,12 @@ def test_a_job_comes_back_from_json_with_its_key() -> None:
     for job in plan({"random": RANDOM, "noisy": noisy(0.5)}):
         assert job_key(type(job.config).model_validate_json(job.config.model_dump_json())) == job.key
         assert PlannedJob.model_validate_json(job.model_dump_json()) == job
+
+
+def test_both_jobs_take_the_scenes_that_the_experiment_names() -> None:
+    wanted = SceneFilter(events=("flood",), where={"sensor": ("A", "B"), "angle": (0.0, 20.0)})
+    assert [job.config.scenes for job in plan({"a": SAME}, scenes=wanted)] == [wanted, wanted]
+    assert [job.config.scenes for job in plan({"a": SAME})] == [SceneFilter(), SceneFilter()]
 
 
 def test_without_a_noise_rate_places_are_those_of_the_data() -> None:

@@ -19,6 +19,7 @@ from pairlab.experiment.methods import Augmentation, Network, PixelInfoNCE, Pret
 from pairlab.experiment.model import content_hash
 from pairlab.experiment.pairing import Noise, Pairing
 from pairlab.experiment.protocols import FineTuning, Labels, LinearProbe, Splits
+from pairlab.experiment.scene_filter import SceneFilter
 
 SHIPPED = sorted(Path(__file__).parents[3].joinpath("experiments").glob("*.yaml"))
 
@@ -64,13 +65,40 @@ PROTOCOLS = st.one_of(
 )
 
 
+COLUMN = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20)
+FILTERS = st.builds(
+    SceneFilter,
+    events=st.lists(NAMES, max_size=2).map(tuple),
+    splits=st.lists(st.sampled_from(["train", "test"]), max_size=2).map(tuple),
+    change_share=st.none() | SPANS,
+    offset=st.none() | SPANS,
+    where=st.dictionaries(COLUMN, SPANS | st.lists(COLUMN, min_size=1, max_size=3).map(tuple), max_size=2),
+    only=st.lists(NAMES, max_size=3).map(tuple),
+)
+SPLITS = st.one_of(
+    st.builds(Splits, test_events=st.lists(NAMES).map(tuple), validation_share=SHARES),
+    st.builds(
+        Splits,
+        by=st.sampled_from(["random", "blocks"]),
+        test_share=st.floats(0, 0.45),
+        validation_share=st.floats(0, 0.45),
+        block_metres=st.floats(100, 1e6),
+    ),
+)
+
+
 @st.composite
 def experiments(draw: st.DrawFn) -> Experiment:
     fields: dict[str, Any] = {
         "description": st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=80),
-        "splits": st.builds(Splits, test_events=st.lists(NAMES).map(tuple), validation_share=SHARES),
+        "scenes": FILTERS,
+        "splits": SPLITS,
         "chip_size": st.sampled_from([32, 64, 1024]),
-        "labels": st.builds(Labels, scheme=st.sampled_from(["building", "damage_levels"])),
+        "labels": st.builds(
+            Labels,
+            scheme=st.sampled_from(["building", "damage_levels", "change"]),
+            unclassified=st.sampled_from(["ignore", "no-damage", "own-class"]),
+        ),
         "method": st.one_of(st.builds(SimCLR, temperature=RATES), st.builds(PixelInfoNCE, temperature=RATES)),
         "network": st.builds(Network, encoder=st.sampled_from(["resnet18", "1e3", "null"])),
         "pretraining": st.builds(
@@ -185,6 +213,22 @@ version: 1
             "protocols: [{name: linear_probe}, {name: linear_probe, steps: 3}]",
             "experiment: protocols must differ, got ['linear_probe', 'linear_probe']",
         ),
+        (
+            "splits: {by: random, test_share: 0.7, validation_share: 0.4}",
+            "splits: test_share 0.7 and validation_share 0.4 leave nothing to train on; their sum must be below 1",
+        ),
+        ("splits: {by: events}", "splits: by: events needs test_events, the events held out for the test"),
+        (
+            "splits: {by: blocks, test_events: [x]}",
+            "splits: test_events hold whole events out, which by: blocks does not; take by: events",
+        ),
+        (
+            "splits: {by: blocks, block_metres: 10}",
+            "splits.block_metres: must be greater than or equal to 100 (got 10)",
+        ),
+        ("scenes: {change_share: [0.5, 0.1]}", "scenes: change_share must be [low, high], got [0.5, 0.1]"),
+        ("scenes: {where: {angle: [30, 10]}}", "scenes: where.angle must be [low, high], got [30.0, 10.0]"),
+        ("scenes: {evnts: [a]}", "scenes.evnts: unknown key; did you mean 'events'?"),
         ("chip_size: 2048", "chip_size: must be less than or equal to 1024 (got 2048)"),
         ("name: again", 'not valid YAML: line 7, column 1: while constructing a mapping: found duplicate key "name"'),
         ("network: &net {encoder: resnet18}", "not valid YAML: line 7, column 10: anchors and aliases"),

@@ -7,31 +7,36 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-from pairlab.events import Event, Finished, Metrics, Started
+from pairlab.events import Finished, Metrics, Started
 from pairlab.scenes import indexing
 from pairlab.scenes.index import DatasetIndex
-from pairlab.scenes.index_file import read_index, read_table
-from pairlab.scenes.indexing import ImageStore, IndexFiles, index_dataset
-from pairlab.scenes.measuring import index_of, look_at_pixels, measure_labels, with_pixels
-from pairlab.scenes.pixel_pass import KeptPart
-from pairlab.scenes.scene import Pixels, Quarantined, Scene, SceneError, SceneSource
+from pairlab.scenes.index_file import read_table
+from pairlab.scenes.indexing import IndexFiles, index_dataset
+from pairlab.scenes.measuring import index_of, measure_labels
+from pairlab.scenes.scene import Quarantined, Scene, SceneError
 from pairlab.scenes.xbd import XbdSource, open_xbd
 from pairlab.scenes.xbd_files import list_xbd
 from tests.pairlab.scenes.counted_scenes import CountedScenes
 from tests.pairlab.scenes.equal_indices import assert_equal, assert_equal_tables
+from tests.pairlab.scenes.index_runs import (
+    KEY,
+    PART,
+    directly,
+    events_of,
+    index_in_one_go,
+    never,
+    read,
+    run,
+    stop_at,
+    write_striped_tree,
+)
 from tests.pairlab.scenes.xbd_tree import write_xbd_tree
-
-KEY = "0" * 64
-PART = 3
 
 
 @pytest.fixture(autouse=True)
@@ -41,62 +46,12 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eleven tiles, of which one has a black strip on one date."""
-    folder = tmp_path_factory.mktemp("tree")
-    names = write_xbd_tree(folder, seed=6, size=128)
-    path = folder / "train" / "images" / f"{names[0]}_post_disaster.png"
-    image = np.array(cv2.imread(str(path)))
-    image[:40] = 0
-    cv2.imwrite(str(path), image)
-    return folder
+    return write_striped_tree(tmp_path_factory.mktemp("tree"))
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of an index that was made in one go."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(indexing, "PART_SCENES", PART)
-        files = IndexFiles(tmp_path_factory.mktemp("undisturbed"), KEY)
-        run(tree, files)
-    return files.index
-
-
-def never() -> bool:
-    return False
-
-
-def events_of(
-    tree: Path, files: IndexFiles, *, should_stop: Callable[[], bool] = never, store: ImageStore | None = None
-) -> Iterator[Event]:
-    listing = list_xbd(tree)
-    source = open_xbd(tree, damage_from="minor-damage", scenes=listing.scenes)
-    return index_dataset(
-        source, files, root=tree, quarantined=listing.quarantined, store=store, should_stop=should_stop
-    )
-
-
-def run(
-    tree: Path, files: IndexFiles, *, should_stop: Callable[[], bool] = never, store: ImageStore | None = None
-) -> list[Event]:
-    return list(events_of(tree, files, should_stop=should_stop, store=store))
-
-
-def read(files: IndexFiles) -> DatasetIndex:
-    index = read_index(files.index)
-    assert index is not None
-    return index
-
-
-def directly(source: SceneSource) -> DatasetIndex:
-    """Returns the index without job, parts, files or threads."""
-    labels = index_of(source, [measure_labels(source, scene) for scene in source.scenes], pixels_read=False)
-    facts = [look_at_pixels(source, s, [source.image(s, date) for date in s.acquisitions]) for s in source.scenes]
-    return with_pixels(labels, facts)
-
-
-def stop_at(call: int) -> Callable[[], bool]:
-    calls = iter(range(1, 10_000))
-    return lambda: next(calls) >= call
+    return index_in_one_go(tree, tmp_path_factory.mktemp("undisturbed"))
 
 
 def test_the_index_is_what_labels_and_pixels_say(tree: Path, tmp_path: Path) -> None:
@@ -218,10 +173,10 @@ KILLED_RUN = """
 import sys
 from pathlib import Path
 from pairlab.scenes import indexing
-from tests.pairlab.scenes import test_indexing
-indexing.PART_SCENES = test_indexing.PART
+from tests.pairlab.scenes import index_runs
+indexing.PART_SCENES = index_runs.PART
 print("begins", flush=True)
-test_indexing.run(Path(sys.argv[1]), indexing.IndexFiles(Path(sys.argv[2]), test_indexing.KEY))
+index_runs.run(Path(sys.argv[1]), indexing.IndexFiles(Path(sys.argv[2]), index_runs.KEY))
 print("ends", flush=True)
 """
 
@@ -378,86 +333,6 @@ def test_scenes_of_any_size_and_with_no_data_anywhere(tmp_path: Path) -> None:
     files = IndexFiles(tmp_path, KEY)
     list(index_dataset(source, files, root=tmp_path, should_stop=never))
     assert_equal(read(files), directly(source))
-
-
-class RecordingStore:
-    """Keeps names and sums of images, in memory; forgets a part that was not left well."""
-
-    def __init__(self, *, fails_at: str = "") -> None:
-        self.kept: dict[int, dict[tuple[str, str], int]] = {}
-        self.opened: list[int] = []
-        self.fails_at = fails_at
-
-    @contextmanager
-    def part(self, fingerprint: str, *, number: int) -> Iterator[KeptPart]:
-        assert fingerprint == KEY
-        self.opened.append(number)
-        part = RecordingPart(self.fails_at)
-        yield part
-        self.kept[number] = part.images
-
-    def has_part(self, fingerprint: str, number: int) -> bool:
-        assert fingerprint == KEY
-        return number in self.kept
-
-
-class RecordingPart:
-    def __init__(self, fails_at: str) -> None:
-        self.images: dict[tuple[str, str], int] = {}
-        self.fails_at = fails_at
-
-    def add(self, scene: str, acquisition: str, image: Pixels, *, source: Path) -> None:
-        if scene == self.fails_at:
-            raise OSError(28, "No space left on device")
-        assert source.is_file()
-        self.images[scene, acquisition] = int(image.sum())
-
-
-def images_of(tree: Path) -> dict[tuple[str, str], int]:
-    source = open_xbd(tree, damage_from="minor-damage")
-    return {
-        (scene.name, date): int(source.image(scene, date).sum()) for scene in source.scenes for date in ("pre", "post")
-    }
-
-
-def test_the_images_decoded_on_the_way_are_kept(tree: Path, undisturbed: Path, tmp_path: Path) -> None:
-    store, files = RecordingStore(), IndexFiles(tmp_path, KEY)
-    run(tree, files, store=store)
-    assert sorted(store.opened) == [0, 1, 2, 3]
-    assert {key: value for part in store.kept.values() for key, value in part.items()} == images_of(tree)
-    assert files.index.read_bytes() == undisturbed.read_bytes()
-    run(tree, IndexFiles(tmp_path / "again", KEY), store=store)
-    assert sorted(store.opened) == [0, 1, 2, 3]
-
-
-def test_a_stopped_run_keeps_whole_parts_alone(tree: Path, tmp_path: Path) -> None:
-    expected = images_of(tree)
-    for call in range(1, 10):
-        store, files = RecordingStore(), IndexFiles(tmp_path / str(call), KEY)
-        run(tree, files, store=store, should_stop=stop_at(call))
-        parts = {int(path.stem[-5:]) for path in files.parts.glob("pixels-*.parquet")}
-        assert parts <= set(store.kept)
-        run(tree, files, store=store)
-        assert {key: value for part in store.kept.values() for key, value in part.items()} == expected
-        assert set(store.kept) == {0, 1, 2, 3}
-
-
-def test_a_store_that_cannot_be_written_ends_the_run_and_a_later_one_goes_on(
-    tree: Path, undisturbed: Path, tmp_path: Path
-) -> None:
-    last = list_xbd(tree).scenes[-1].name
-    store, files = RecordingStore(fails_at=last), IndexFiles(tmp_path, KEY)
-    before = threading.active_count()
-    with pytest.raises(OSError, match="No space left on device"):
-        run(tree, files, store=store)
-    assert threading.active_count() == before
-    assert set(store.kept) == {0, 1, 2}
-    assert not files.part("pixels", 3).exists()
-    store.fails_at = ""
-    started, *_ = run(tree, files, store=store)
-    assert isinstance(started, Started)
-    assert started.step == 11 + 3 * PART
-    assert files.index.read_bytes() == undisturbed.read_bytes()
 
 
 def test_a_defect_ends_the_run(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

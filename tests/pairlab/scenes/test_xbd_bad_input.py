@@ -1,86 +1,36 @@
-"""Files that cannot be used: each has its own sentence, takes its tile out alone, and nothing is left behind."""
+"""Files and folders that cannot be used: each has its own sentence, and nothing is left behind."""
 
-import json
 import os
 import struct
 import zlib
-from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pairlab.scenes.measuring import quarantined_by
-from pairlab.scenes.scene import Quarantined, Scene, SceneError
-from pairlab.scenes.xbd import XbdSource, open_xbd
+from pairlab.scenes.scene import Quarantined, SceneError
+from pairlab.scenes.xbd import open_xbd
 from pairlab.scenes.xbd_files import list_xbd, xbd_fingerprint
+from tests.pairlab.scenes.damaged_trees import (
+    IMAGE,
+    LABEL,
+    OTHER,
+    PRE_IMAGE,
+    THIRD,
+    TILE,
+    quarantined,
+    refusal,
+    tile_of,
+    write_sound_tree,
+)
 from tests.pairlab.scenes.xbd_tree import write_xbd_tree
-
-TILE = "testville-flooding_00000000"
-IMAGE = f"train/images/{TILE}_post_disaster.png"
-LABEL = f"train/labels/{TILE}_post_disaster.json"
-PRE_IMAGE = f"train/images/{TILE}_pre_disaster.png"
-OTHER, THIRD = "sampleton-wildfire_00000001", "testville-flooding_00000002"
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    folder = tmp_path / "tree"
-    write_xbd_tree(folder, seed=4, scenes_per_split={"train": 2, "test": 1}, size=64, buildings=6)
-    return folder
-
-
-def snapshot(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): os.readlink(path) if path.is_symlink() else sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_symlink() or path.is_file()
-    }
-
-
-def refusal(folder: Path) -> str:
-    """Returns why the whole tree is refused, having checked that listing left everything as it was."""
-    before, files = snapshot(folder.parent), len(os.listdir("/proc/self/fd"))
-    with pytest.raises(SceneError) as error:
-        list_xbd(folder)
-    assert snapshot(folder.parent) == before
-    assert len(os.listdir("/proc/self/fd")) == files
-    return str(error.value)
-
-
-def quarantined(folder: Path) -> Quarantined:
-    """Returns the tile that listing quarantines, having checked that it is TILE and that the others stay."""
-    before, files = snapshot(folder.parent), len(os.listdir("/proc/self/fd"))
-    listing = list_xbd(folder)
-    assert snapshot(folder.parent) == before
-    assert len(os.listdir("/proc/self/fd")) == files
-    (left_out,) = listing.quarantined
-    assert left_out.scene == TILE
-    assert [scene.name for scene in listing.scenes] == [OTHER, THIRD]
-    return left_out
-
-
-def label_refusal(folder: Path) -> str:
-    """Returns why TILE's labels are refused, having checked that the tile is listed and that the others can be read."""
-    before, files = snapshot(folder.parent), len(os.listdir("/proc/self/fd"))
-    source = open_xbd(folder, damage_from="minor-damage")
-    sentences = []
-    for read in (source.label_facts, source.change):
-        with pytest.raises(SceneError) as error:
-            read(tile_of(source))
-        sentences.append(str(error.value))
-    for scene in source.scenes:
-        if scene.name != TILE:
-            assert source.label_facts(scene).attributes["post_sensor"] == "INVENTED01"
-    assert snapshot(folder.parent) == before
-    assert len(os.listdir("/proc/self/fd")) == files
-    assert sentences[0] == sentences[1]
-    assert quarantined_by(tile_of(source), error.value) == Quarantined(TILE, LABEL, sentences[0])
-    return sentences[0]
+    return write_sound_tree(tmp_path / "tree")
 
 
 def image_refusal(folder: Path) -> str:
@@ -88,21 +38,6 @@ def image_refusal(folder: Path) -> str:
     left_out = quarantined(folder)
     assert left_out.file == IMAGE
     return left_out.reason
-
-
-def tile_of(source: XbdSource) -> Scene:
-    return next(scene for scene in source.scenes if scene.name == TILE)
-
-
-def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
-
-
-def first(content: dict[str, Any]) -> dict[str, Any]:
-    feature: dict[str, Any] = content["features"]["xy"][0]
-    return feature
 
 
 def rewrite_header(path: Path, *, width: int = 64, height: int = 64, bits: int = 8, colour: int = 2) -> None:
@@ -135,14 +70,6 @@ def test_images_of_different_size(tree: Path) -> None:
         TILE,
         IMAGE,
         f"{IMAGE} has 96 × 96 pixels, but {PRE_IMAGE} has 64 × 64: both images of a tile must have the same size",
-    )
-
-
-def test_a_label_of_another_size(tree: Path) -> None:
-    edit(tree / LABEL, lambda content: content["metadata"].update(width=1024, height=1024))
-    assert label_refusal(tree) == (
-        f"{LABEL} describes 1024 × 1024 pixels, but its image has 64 × 64: "
-        "put label and image of the same tile together"
     )
 
 
@@ -184,29 +111,6 @@ def test_a_tile_in_two_splits(tree: Path) -> None:
         TILE,
         f"hold/images/{TILE}_pre_disaster.png",
         f"tile {TILE} lies in train and in hold: a tile belongs to one split, remove one",
-    )
-
-
-@pytest.mark.parametrize("text", ["", "{", '{"features": ', "\x00", "[" * 100_000, "\udcff"])
-def test_broken_json(tree: Path, text: str) -> None:
-    (tree / LABEL).write_bytes(text.encode(errors="surrogateescape"))
-    message = label_refusal(tree)
-    assert message.startswith(f"{LABEL} is not valid JSON (")
-    assert message.endswith("): copy the file again")
-
-
-@pytest.mark.parametrize("text", ["[]", "null", "3", '"x"'])
-def test_json_of_another_kind(tree: Path, text: str) -> None:
-    (tree / LABEL).write_text(text)
-    assert label_refusal(tree).startswith(f"{LABEL} is no xBD label: expected features and metadata, found ")
-
-
-@pytest.mark.parametrize("features", [None, [], {}, {"xy": 3}, {"lng_lat": []}])
-def test_a_label_without_polygons_in_pixels(tree: Path, features: object) -> None:
-    edit(tree / LABEL, lambda content: content.update(features=features))
-    assert (
-        label_refusal(tree)
-        == f"{LABEL} has no list features.xy of buildings in pixels: put the original label in its place"
     )
 
 
@@ -274,73 +178,6 @@ def test_a_file_that_changes_after_opening(tree: Path) -> None:
         source.image(scene, "post")
 
 
-@pytest.mark.parametrize(
-    "wkt",
-    [
-        None,
-        3,
-        "",
-        "POLYGON",
-        "POLYGON ((1 2, 3 4",
-        "POLYGON ((1 2, 3 4, 5 6, 1 2))\ud800",
-        "POLYGON ((1 2, 3 4, 5 6))",
-        "POLYGON ((1 2, 3 4, 5 x, 1 2))",
-        "POINT (1 2)",
-        "LINESTRING (1 2, 3 4)",
-        "GEOMETRYCOLLECTION (POLYGON ((1 2, 3 4, 5 6, 1 2)))",
-    ],
-)
-def test_invalid_wkt(tree: Path, wkt: object) -> None:
-    edit(tree / LABEL, lambda content: first(content).update(wkt=wkt))
-    message = label_refusal(tree)
-    assert f"has invalid WKT {wkt!r}: expected POLYGON ((x y, x y, …)) in pixels, closed" in message
-    assert message.startswith(f"{LABEL}: building '")
-
-
-@pytest.mark.parametrize("x", ["1e9", "nan", "inf", "-70000", "1e400"])
-def test_polygons_from_far_away(tree: Path, x: str) -> None:
-    edit(tree / LABEL, lambda content: first(content).update(wkt=f"POLYGON (({x} 2, 3 4, 5 7, {x} 2))"))
-    message = label_refusal(tree)
-    assert message.startswith(f"{LABEL}: building '")
-    assert "invalid WKT" in message
-
-
-def test_missing_uid(tree: Path) -> None:
-    edit(tree / LABEL, lambda content: first(content)["properties"].pop("uid"))
-    assert label_refusal(tree) == (
-        f"{LABEL}: features.xy[0] has no uid, which joins a building's pre and post outline: "
-        "put the original label in its place"
-    )
-
-
-def test_missing_properties(tree: Path) -> None:
-    edit(tree / LABEL, lambda content: first(content).pop("properties"))
-    assert label_refusal(tree) == f"{LABEL}: features.xy[0] has no properties: expected feature_type, subtype and uid"
-
-
-def test_missing_subtype(tree: Path) -> None:
-    edit(tree / LABEL, lambda content: first(content)["properties"].update(uid="u-1"))
-    edit(tree / LABEL, lambda content: first(content)["properties"].pop("subtype"))
-    assert label_refusal(tree) == (
-        f"{LABEL}: building 'u-1' has no subtype: "
-        "give one of no-damage, minor-damage, major-damage, destroyed, un-classified"
-    )
-
-
-@pytest.mark.parametrize("subtype", ["ruined", "", None, 3, ["destroyed"]])
-def test_unknown_subtype(tree: Path, subtype: object) -> None:
-    edit(tree / LABEL, lambda content: first(content)["properties"].update(uid="u-1", subtype=subtype))
-    assert label_refusal(tree) == (
-        f"{LABEL}: building 'u-1' has unknown subtype {subtype!r}: "
-        "give one of no-damage, minor-damage, major-damage, destroyed, un-classified"
-    )
-
-
-def test_something_that_is_no_building(tree: Path) -> None:
-    edit(tree / LABEL, lambda content: first(content)["properties"].update(uid="u-1", feature_type="road"))
-    assert label_refusal(tree) == f"{LABEL}: 'u-1' has feature_type 'road'; xBD labels buildings only"
-
-
 @pytest.mark.parametrize("part", ["images", "labels"])
 def test_a_file_that_links_out_of_the_folder(tree: Path, part: str) -> None:
     inside = tree / (IMAGE if part == "images" else LABEL)
@@ -403,14 +240,6 @@ def test_a_pipe_in_place_of_a_file_does_not_hang(tree: Path, name: str) -> None:
     message = f"{name} is no regular file: put the original file in its place"
     assert quarantined(tree) == Quarantined(TILE, name, message)
     assert len(xbd_fingerprint(tree)) == 64
-
-
-def test_a_label_that_becomes_a_pipe_after_listing_does_not_hang(tree: Path) -> None:
-    source = open_xbd(tree, damage_from="minor-damage")
-    (tree / LABEL).unlink()
-    os.mkfifo(tree / LABEL)
-    with pytest.raises(SceneError, match=f"{LABEL} is no regular file"):
-        source.label_facts(tile_of(source))
 
 
 def test_a_tree_of_which_nothing_can_be_used(tree: Path) -> None:
