@@ -53,6 +53,7 @@ from pairlab.scenes.indexing import IndexFiles, index_dataset
 from pairlab.scenes.index_file import read_index
 from pairlab.scenes.xbd import open_xbd
 from pairlab.scenes.xbd_files import list_xbd, xbd_fingerprint
+from tests.pairlab.scenes.fuzzing import peak_bytes
 from tests.pairlab.scenes.xbd_tree import write_xbd_tree
 tree, more = Path(sys.argv[1]), int(sys.argv[2])
 
@@ -68,7 +69,7 @@ write_xbd_tree(tree.parent / "warm", seed=1, scenes_per_split={"train": 1}, size
 read(tree.parent / "warm", tree.parent / "warm index")
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + more, used + more))
-before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+before, began = peak_bytes(), time.perf_counter()
 source, index = read(tree, tree.parent / "index")
 seconds = time.perf_counter() - began
 for scene in index.table.scenes:
@@ -76,7 +77,7 @@ for scene in index.table.scenes:
         source.mask(scene, date, "damage_levels")
         source.outlines(scene, date)
     source.change(scene)
-grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+grown = peak_bytes() - before
 reasons = {each.scene: each.reason for each in index.table.quarantined}
 objects = index.table.objects.sum(axis=1).tolist()
 print(json.dumps({"seconds": seconds, "grown": grown, "reasons": reasons, "objects": objects}))
