@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pairlab.experiment.commented_yaml import rewrite
 from pairlab.experiment.datasets import DatasetName
-from pairlab.experiment.methods import DENSE_METHODS, Method, Network, PixelInfoNCE, Pretraining
+from pairlab.experiment.methods import Method, Network, PixelInfoNCE, Pretraining, can_mask, in_words
 from pairlab.experiment.model import FrozenModel
 from pairlab.experiment.pairing import Pairing
 from pairlab.experiment.problems import ExperimentError, problems_of
@@ -36,12 +36,22 @@ class Arm(FrozenModel):
     """One configuration: pretrained with a pairing, or a baseline without pretraining."""
 
     pairing: Pairing | None = None
+    method: Method | None = None
+    """Another method than the experiment's, for arms that compare methods or losses."""
+    dataset: DatasetName | None = None
+    """Another dataset than the experiment's to pretrain on: scenes with other nuisance, say. Segmentation stays on the
+    experiment's dataset."""
+    scenes: SceneFilter | None = None
+    """Other scenes than the experiment's to pretrain on; with the dataset's own splits alone."""
     baseline: Literal["random_initialisation"] | None = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.pairing is None) == (self.baseline is None):
             raise ValueError("an arm has either a pairing (it is pretrained) or a baseline (random_initialisation)")
+        of_pretraining = [name for name in ("method", "dataset", "scenes") if getattr(self, name) is not None]
+        if self.baseline is not None and of_pretraining:
+            raise ValueError(f"a baseline is not pretrained: remove {', '.join(of_pretraining)}")
         return self
 
 
@@ -61,6 +71,9 @@ class Experiment(FrozenModel):
     method: Method = PixelInfoNCE()
     network: Network = Network()
     pretraining: Pretraining = Pretraining()
+    transductive: bool = False
+    """Pretrains on images of the validation and test splits too, whose labels stay unseen: knobs that need labels are
+    refused, and every result says so."""
     arms: dict[ArmName, Arm] = Field(min_length=1, max_length=100)
     reference: ArmName
     """The arm every other arm is compared with."""
@@ -93,13 +106,49 @@ class Experiment(FrozenModel):
         if list(self.looks) != sorted(set(self.looks)) or any(look < 2 for look in self.looks):
             raise ValueError(f"looks must be rising numbers of seeds of at least 2, got {list(self.looks)}")
         for name, arm in self.arms.items():
-            masked = arm.pairing is not None and arm.pairing.noise.control == "masked"
-            if masked and self.method.name not in DENSE_METHODS:
+            if arm.pairing is None:
+                continue
+            method = self.method_of(arm)
+            if arm.pairing.noise.control == "masked" and not can_mask(method):
                 raise ValueError(
-                    f"arm {name!r}: control 'masked' excludes changed pixels from matching, which {self.method.name} "
-                    "does not do; take a dense method (pixel_infonce) or control 'rerender'"
+                    f"arm {name!r}: control 'masked' excludes changed pixels from matching, which {in_words(method)} "
+                    "does not do; take pixel_infonce with geometric matching, or another control"
+                )
+            scenes = arm.scenes or self.scenes
+            if scenes != self.scenes and not self.splits.official:
+                raise ValueError(
+                    f"arm {name!r}: splits other than the dataset's own are drawn among an arm's scenes, so with "
+                    "scenes of its own it could train on another arm's test scenes; remove its scenes, or let "
+                    "splits.by be official"
+                )
+            labelled = (*arm.pairing.uses_labels, *(f"scenes.{each}" for each in scenes.uses_labels))
+            if self.transductive and labelled:
+                raise ValueError(
+                    f"arm {name!r}: {', '.join(labelled)} needs labels, and a transductive pretraining "
+                    "sees validation and test tiles, whose labels stay unseen; remove it, or set transductive: false"
                 )
         return self
+
+    def method_of(self, arm: Arm) -> Method:
+        """Returns the method that an arm is pretrained with."""
+        return arm.method or self.method
+
+    def factors(self, name: str) -> tuple[str, ...]:
+        """Returns in what a pretrained arm differs from the reference: dataset, scenes, method and pairing.
+
+        A contrast is one factor; a difference of several cannot be put down to any of them. An arm without pretraining
+        differs in none.
+        """
+        arm, reference = self.arms[name], self.arms[self.reference]
+        if arm.pairing is None or reference.pairing is None:
+            return ()
+        pairs = {
+            "dataset": (arm.dataset or self.dataset, reference.dataset or self.dataset),
+            "scenes": (arm.scenes or self.scenes, reference.scenes or self.scenes),
+            "method": (self.method_of(arm), self.method_of(reference)),
+            "pairing": (arm.pairing, reference.pairing),
+        }
+        return tuple(factor for factor, (mine, theirs) in pairs.items() if mine != theirs)
 
 
 def load_experiment(text: str) -> Experiment:

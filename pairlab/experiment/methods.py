@@ -4,8 +4,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pairlab.experiment.model import FrozenModel
-from pairlab.experiment.pairing import Share
+from pairlab.experiment.model import FrozenModel, Share
+
+
+class ChangeWeight(FrozenModel):
+    """Pixel pairs count the less, the more their two images differ there: weight = exp(−r / scale).
+
+    r is the change vector's length (as of change score cva) at the pixel, in standard deviations.
+    """
+
+    scale: float = Field(default=1.0, gt=0.0, le=100.0)
+    """The r at which a pixel pair counts 1/e."""
 
 
 class PixelInfoNCE(FrozenModel):
@@ -21,6 +30,11 @@ class PixelInfoNCE(FrozenModel):
     """Width of the 1×1-convolution projection."""
     points_per_pair: int = Field(default=32, ge=1, le=4096)
     """Matched points drawn from each pair of views; all others of the batch are their negatives."""
+    matching: Literal["geometric", "feature"] = "geometric"
+    """geometric: a point's positive is the same ground point. feature: it is the point of the other view whose features
+    (the decoder's, before the projection) are most alike, as in DenseCL (Wang et al., 2021, arXiv 2011.09157)."""
+    change_weight: ChangeWeight | None = None
+    """Lets pixel pairs that look changed count less; null counts all alike."""
 
 
 class SimCLR(FrozenModel):
@@ -36,8 +50,16 @@ class SimCLR(FrozenModel):
 
 
 Method = Annotated[PixelInfoNCE | SimCLR, Field(discriminator="name")]
-DENSE_METHODS = frozenset({"pixel_infonce"})
-"""Methods that match positions by geometry, and can therefore exclude changed pixels (control: masked)."""
+
+
+def in_words(method: PixelInfoNCE | SimCLR) -> str:
+    """Returns the method's name, and how it matches where that is not by geometry."""
+    return method.name if can_mask(method) or isinstance(method, SimCLR) else f"{method.name} with feature matching"
+
+
+def can_mask(method: PixelInfoNCE | SimCLR) -> bool:
+    """Whether a method matches positions by geometry, and can therefore exclude changed pixels (control: masked)."""
+    return isinstance(method, PixelInfoNCE) and method.matching == "geometric"
 
 
 class Network(FrozenModel):

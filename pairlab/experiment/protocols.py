@@ -4,8 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pairlab.experiment.model import FrozenModel
-from pairlab.experiment.pairing import Share
+from pairlab.experiment.model import FrozenModel, Share
 
 LabelScheme = Literal["building", "intact_damaged", "damage_levels", "object_states", "change", "classes"]
 Unclassified = Literal["ignore", "no-damage", "own-class"]

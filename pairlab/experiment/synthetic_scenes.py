@@ -5,8 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from pairlab.experiment.model import FrozenModel
-from pairlab.experiment.pairing import Share
+from pairlab.experiment.model import FrozenModel, Share
 
 CROWDED = 0.6
 """Greatest share of a scene that the most objects, of mean size, may take with 2 pixels of ground around each: up to

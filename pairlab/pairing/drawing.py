@@ -1,140 +1,106 @@
-"""Draws the pairs of an arm: pool → rate → budget, exact and equal for every worker count and resume."""
+"""Draws the pairs of an arm: places → rate and mismatch → shift → filter, exact and equal wherever it is drawn."""
 
-from zlib import crc32
+from dataclasses import replace
 
-import numpy as np
-
-from pairlab.experiment.pairing import Pairing, Places
-from pairlab.pairing.noise import nested_ranks, noisy_count, noisy_places
-from pairlab.pairing.pair import CONTROLS, PairList
-from pairlab.pairing.policies import Shots, same_image, temporal, without_change
+from pairlab.experiment.pairing import ChangeScoreFilter, Pairing, PlaceExtent, Places
+from pairlab.pairing.cell_scores import CellScores
+from pairlab.pairing.draft import Draft
+from pairlab.pairing.filtering import filtered, fitted_threshold, scores_shown
+from pairlab.pairing.pair import PairList
+from pairlab.pairing.places import draw_places
+from pairlab.pairing.policies import MOST_ACQUISITIONS, Shots, same_image, temporal
+from pairlab.pairing.randomness import generator
+from pairlab.pairing.refusal import PairingRefused
+from pairlab.pairing.time_gap import dates_to_pair
 from pairlab.scenes.index import ChipIndex
 
+__all__ = ["PairingRefused", "draw_pairs"]
 
-class PairingRefused(ValueError):
-    """The data cannot meet the request; the message holds the true numbers."""
+TRAIN_SPLIT = "the train split"
 
 
 def draw_pairs(
-    index: ChipIndex, *, acquisitions: tuple[str, ...], pairing: Pairing, places: Places, seed: int
+    index: ChipIndex,
+    *,
+    acquisitions: tuple[str, ...],
+    pairing: Pairing,
+    places: Places,
+    seed: int,
+    scores: CellScores | None = None,
+    where: str = TRAIN_SPLIT,
 ) -> PairList:
     """Returns the pairs of one arm and seed.
 
     All arms of an experiment that share `places`, `pairing.pairs` and `seed` use the same chips in the same order; a
-    chip is used once.
+    chip is used once. Each knob has its own randomness and moves no other's draws; at a higher rate, mismatch rate or
+    shift the pairs of a lower one stay as they are, noisy, mismatched or moved.
 
     Args:
-        index: chips of the train split alone.
-        acquisitions: names in order of time, at least two for temporal pairs.
+        index: chips that may be used: of the train split alone, or of all with nothing known of the others' labels.
+        acquisitions: names in order of time, the same of all scenes; at least two for temporal pairs.
         pairing: the policy, resolved (a rate has its control).
-        places: the pool shared by all arms.
+        places: the pool shared by all arms; with a rate it is that of the noisy places, whatever it says.
         seed: the run's seed.
+        scores: the dataset's change scores; needed by a filter that goes by them.
+        where: what a refusal calls the index.
 
     Raises:
-        PairingRefused: too few chips, or an acquisition the dataset does not have.
+        PairingRefused: the data cannot meet the request; the message holds the numbers and what can be reached.
     """
-    noisy = noisy_places(
-        index.changed_pixels,
-        index.object_change_share,
-        min_changed_pixels=places.min_changed_pixels if places.noisy_only else pairing.noise.min_changed_pixels,
-        extent=places.extent if places.noisy_only else pairing.noise.extent,
-    )
-    valid = index.valid_pixels > 0
-    pool = {
-        "chips": int(valid.sum()),
-        "noisy": int((valid & noisy).sum()),
-        "clean": int((valid & (index.changed_pixels == 0) & ~index.unknown).sum()),
-        "unknown": int((valid & index.unknown).sum()),
-    }
-    rows = np.flatnonzero(valid & noisy if places.noisy_only else valid)
-    _check_pool(len(rows), pool, pairing, places)
-    rows = _generator(seed, "places").permutation(rows)[: pairing.pairs]
-    chips, chosen_noisy, count = index.rows(rows), noisy[rows], len(rows)
-
-    shots, control = _shots(count, acquisitions, pairing, seed)
-    across = (shots[:, 0, 1] != shots[:, 1, 1]) & (control == 0)
-    return PairList(
-        size=index.chip_size,
-        scenes=tuple(scene.name for scene in index.scenes),
-        acquisitions=acquisitions,
-        scene=chips.scene,
-        y=chips.y,
-        x=chips.x,
-        shots=shots,
-        changed_pixels=chips.changed_pixels,
-        change_share=chips.change_share,
-        object_change_share=chips.object_change_share,
-        noisy=across & chosen_noisy,
-        unknown=chips.unknown,
-        control=control,
-        pool=pool,
-        warnings=_warnings(pool, chips, across),
-    )
-
-
-def _shots(
-    count: int, acquisitions: tuple[str, ...], pairing: Pairing, seed: int
-) -> tuple[Shots, np.ndarray[tuple[int], np.dtype[np.int8]]]:
-    """Returns what each pair shows, and the control (a position in CONTROLS) that stands in for its change."""
-    control = np.zeros(count, dtype=np.int8)
-    rng = _generator(seed, "policy")
-    if pairing.policy == "same_image":
-        acquisition = _position(pairing.acquisition, acquisitions)
-        return same_image(count, acquisition=acquisition, dates=len(acquisitions), rng=rng), control
-    if len(acquisitions) < 2:
-        raise PairingRefused(
-            f"temporal pairs need two acquisitions; the dataset has {', '.join(acquisitions) or 'none'}"
+    noise = pairing.noise
+    _check(acquisitions, pairing, scores)
+    if noise.rate is not None and not places.noisy_only:
+        extents = (PlaceExtent(extent=noise.extent, rate=1.0),)
+        places = Places(noisy_only=True, extents=extents, min_changed_pixels=noise.min_changed_pixels)
+    if not places.noisy_only:
+        places = places.model_copy(update={"min_changed_pixels": noise.min_changed_pixels})
+    listed = draw_places(index, places=places, extent=noise.extent, count=pairing.pairs, seed=seed, where=where)
+    draw = Draft.of_places(index, listed, _shots(pairing, acquisitions, seed))
+    if pairing.policy == "temporal":
+        draw.set_roles(listed, noise, seed=seed, last=len(acquisitions) - 1, where=where)
+    pairs = draw.pairs(acquisitions, noise, listed, seed=seed)
+    if scores is not None:
+        score = scores_shown(
+            index,
+            scores,
+            rows=draw.rows,
+            shots=draw.shots,
+            mismatched=draw.mismatched,
+            dates=len(acquisitions),
         )
-    shots = temporal(count, dates=len(acquisitions), rng=rng)
-    if pairing.noise.rate is None:
-        return shots, control
-    ranks = nested_ranks(count, _generator(seed, "noise"))
-    controlled = ranks >= noisy_count(count, pairing.noise.rate)
-    control[controlled] = CONTROLS.index(pairing.noise.control)
-    if pairing.noise.control == "rerender":
-        # By rank, so that a pair keeps its state at every rate and the states are balanced at each.
-        shots = without_change(shots, controlled, after=ranks % 2 == 1)
-    return shots, control
+        pairs = replace(pairs, score=score)
+    threshold = None
+    if isinstance(pairing.filter, ChangeScoreFilter) and scores is not None:
+        threshold = fitted_threshold(pairing.filter, index, scores)
+    return filtered(pairs, pairing, threshold=threshold)
 
 
-def _check_pool(available: int, pool: dict[str, int], pairing: Pairing, places: Places) -> None:
-    if available >= pairing.pairs:
-        return
-    if places.noisy_only:
-        low, high = places.extent
+def _shots(pairing: Pairing, acquisitions: tuple[str, ...], seed: int) -> Shots:
+    """Returns what each pair shows where no control stands in for it."""
+    rng = generator(seed, "policy")
+    if pairing.policy == "temporal":
+        dates = dates_to_pair(acquisitions, pairing.time_gap)
+        return temporal(pairing.pairs, dates=dates, rng=rng, rng_of_dates=generator(seed, "time_gap"))
+    chosen = None if pairing.acquisition == "balanced" else acquisitions.index(pairing.acquisition)
+    return same_image(pairing.pairs, acquisition=chosen, dates=len(acquisitions), rng=rng)
+
+
+def _check(acquisitions: tuple[str, ...], pairing: Pairing, scores: CellScores | None) -> None:
+    """Refuses acquisitions that the dataset does not have, and a filter without what it goes by."""
+    named = ", ".join(acquisitions) or "none"
+    if len(acquisitions) > MOST_ACQUISITIONS:
         raise PairingRefused(
-            f"{pairing.pairs} pairs at a noise rate need as many places with a relevant change; the train split has "
-            f"{pool['noisy']} noisy chips (at least {places.min_changed_pixels} changed pixels, object change share in "
-            f"[{low:g}, {high:g}]), {pool['clean']} clean and {pool['unknown']} unknown of {pool['chips']}: "
-            f"set pairs to at most {pool['noisy']}, or widen extent"
+            f"scenes with {len(acquisitions)} acquisitions cannot be paired: leave at most {MOST_ACQUISITIONS} in the "
+            "manifest"
         )
-    raise PairingRefused(
-        f"{pairing.pairs} pairs need as many chips; the train split has {pool['chips']} with data "
-        f"({pool['clean']} clean, {pool['unknown']} unknown): set pairs to at most {pool['chips']}, "
-        "or take smaller chips"
-    )
-
-
-def _warnings(
-    pool: dict[str, int], chips: ChipIndex, across: np.ndarray[tuple[int], np.dtype[np.bool_]]
-) -> tuple[str, ...]:
-    unknown = int((chips.unknown & across).sum())
-    if not unknown:
-        return ()
-    return (
-        f"{unknown} of {len(chips)} pairs show un-classified objects: whether they are noisy is unknown, and they are "
-        f"counted neither as noisy nor as clean ({pool['unknown']} such chips in the train split)",
-    )
-
-
-def _position(acquisition: str, acquisitions: tuple[str, ...]) -> int | None:
-    if acquisition == "balanced":
-        return None
-    if acquisition not in acquisitions:
-        raise PairingRefused(f"no acquisition {acquisition!r}; the dataset has: balanced, {', '.join(acquisitions)}")
-    return acquisitions.index(acquisition)
-
-
-def _generator(seed: int, purpose: str) -> np.random.Generator:
-    """Returns the generator of one purpose, so that a knob of one never moves the draws of another."""
-    return np.random.default_rng([seed, crc32(purpose.encode())])
+    if pairing.policy == "temporal" and len(acquisitions) < 2:
+        raise PairingRefused(f"temporal pairs need two acquisitions; the dataset has {named}")
+    if pairing.acquisition != "balanced" and pairing.acquisition not in acquisitions:
+        raise PairingRefused(f"no acquisition {pairing.acquisition!r}; the dataset has: balanced, {named}")
+    rate, control = pairing.noise.rate, pairing.noise.control
+    if rate is not None and rate < 1 and control is None:
+        raise PairingRefused(f"noise.rate {rate:g} needs a control that stands in for the other pairs: name one")
+    if pairing.filter.by == "change_score" and scores is None:
+        raise PairingRefused(
+            "the filter goes by a change score that has not been computed for this dataset yet: compute it first"
+        )

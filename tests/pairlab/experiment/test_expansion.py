@@ -16,7 +16,7 @@ from pairlab.experiment.expansion import (
 )
 from pairlab.experiment.experiment import Arm, Experiment
 from pairlab.experiment.methods import SimCLR
-from pairlab.experiment.pairing import Noise, Pairing, Places
+from pairlab.experiment.pairing import Noise, Pairing, PlaceExtent, Places
 from pairlab.experiment.protocols import Labels, LinearProbe, Splits
 from pairlab.experiment.scene_filter import SceneFilter
 
@@ -72,7 +72,7 @@ def test_a_segmentation_waits_for_its_own_pretraining() -> None:
     assert [job.depends_on for job in jobs] == [None, None, jobs[1].key, None, jobs[3].key]
     for job in jobs:
         assert job.key == job_key(job.config)
-        assert isinstance(job.config, PretrainJob) or job.config.pretrain == job.depends_on
+        assert not isinstance(job.config, SegmentJob) or job.config.pretrain == job.depends_on
 
 
 def test_equal_pretrainings_are_one_job_with_all_its_users() -> None:
@@ -113,6 +113,7 @@ def test_a_key_depends_on_what_is_trained_and_on_nothing_else() -> None:
     assert same.key == pretraining.key
     assert other.key != segmentation.key
     for job in (pretraining, segmentation):
+        assert isinstance(job.config, PretrainJob | SegmentJob)
         newer = job.config.model_copy(update={"code_version": job.config.code_version + 1})
         assert job_key(newer) != job.key
 
@@ -125,8 +126,11 @@ def test_a_job_comes_back_from_json_with_its_key() -> None:
 
 def test_both_jobs_take_the_scenes_that_the_experiment_names() -> None:
     wanted = SceneFilter(events=("flood",), where={"sensor": ("A", "B"), "angle": (0.0, 20.0)})
-    assert [job.config.scenes for job in plan({"a": SAME}, scenes=wanted)] == [wanted, wanted]
-    assert [job.config.scenes for job in plan({"a": SAME})] == [SceneFilter(), SceneFilter()]
+    for jobs, scenes in ((plan({"a": SAME}, scenes=wanted), wanted), (plan({"a": SAME}), SceneFilter())):
+        (pretraining, segmentation) = (job.config for job in jobs)
+        assert isinstance(pretraining, PretrainJob)
+        assert isinstance(segmentation, SegmentJob)
+        assert (pretraining.scenes, segmentation.scenes) == (scenes, scenes)
 
 
 def test_without_a_noise_rate_places_are_those_of_the_data() -> None:
@@ -139,16 +143,15 @@ def test_one_noise_rate_makes_every_arm_draw_from_the_same_noisy_places() -> Non
     }
     configs = pretrainings(plan(ladder))
     assert len(configs) == 4
-    assert {config.places for config in configs} == {Places(noisy_only=True, extent=(0.2, 0.9), min_changed_pixels=20)}
+    whole = PlaceExtent(extent=(0.2, 0.9), rate=1.0)
+    assert {config.places for config in configs} == {Places(noisy_only=True, extents=(whole,), min_changed_pixels=20)}
 
 
-def test_arms_of_a_ladder_ask_for_one_kind_of_noise() -> None:
-    said = refusal({"a": noisy(0.5), "b": noisy(0.5, extent=(0.5, 1.0)), "s": SAME})
-    assert said == (
-        "arms 'a', 'b' ask for different extents or min_changed_pixels; all arms with a noise rate share one list of "
-        "places, so give them the same"
+def test_arms_of_a_ladder_agree_on_what_counts_as_noisy() -> None:
+    assert refusal({"a": noisy(0.5), "b": noisy(1.0, min_changed_pixels=5), "s": SAME}) == (
+        "arms 'a', 'b' ask for different min_changed_pixels; all arms with a noise rate share one list of places, so "
+        "give them the same"
     )
-    assert "'a', 'b' ask for different" in refusal({"a": noisy(0.5), "b": noisy(1.0, min_changed_pixels=5)})
 
 
 def test_pairs_as_the_data_has_them_do_not_stand_beside_a_ladder() -> None:
@@ -191,13 +194,21 @@ def test_pairs_as_the_data_has_them_do_not_stand_beside_a_ladder() -> None:
             {"labels": Labels(scheme="object_states")},
             "labels.scheme 'object_states' does not exist for xBD: take building or intact_damaged or damage_levels",
         ),
-        (SAME, SYNTHETIC, {"chip_size": 96}, "chip_size 96 is larger than the scenes (64 pixels)"),
-        (noisy(0.5, control="rerender"), XBD, {}, "arm 'a': only synthetic scenes can be rendered again; take control"),
+        (SAME, SYNTHETIC, {"chip_size": 96}, "chip_size 96 is larger than the scenes of 'synthetic' (64 pixels)"),
+        (RANDOM, SYNTHETIC, {"chip_size": 96}, "chip_size 96 is larger than the scenes (64 pixels)"),
+        (
+            noisy(0.5, control="rerender"),
+            XBD,
+            {},
+            "arm 'a': noise.control: only synthetic scenes can be rendered again; take control 'masked', "
+            "'same_acquisition' or 'replace'",
+        ),
         (
             noisy(0.5),
             XBD,
             {"method": SimCLR()},
-            "a noise rate on real images needs control 'masked', which simclr",
+            "arm 'a': a noise rate on real images takes control 'masked' by itself, which needs pixel_infonce with "
+            "geometric matching (found simclr)",
         ),
     ],
 )
@@ -227,6 +238,7 @@ def test_every_arm_and_seed_has_exactly_its_jobs(arms: dict[str, Arm], seeds: li
         started.add(job.key)
         for arm, seed in job.uses:
             seen[arm, seed, job.config.kind] = seen.get((arm, seed, job.config.kind), 0) + 1
+            assert isinstance(job.config, PretrainJob | SegmentJob)
             assert job.config.seed == seed
             assert isinstance(job.config, SegmentJob) or arms[arm].pairing is not None
     pretrained = [name for name, arm in arms.items() if arm.pairing is not None]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pairlab.experiment.change_scores import Cva, EmbeddingDistance, IrMad
 from pairlab.experiment.experiment import (
     Arm,
     Experiment,
@@ -15,9 +16,9 @@ from pairlab.experiment.experiment import (
     load_experiment,
     parse_yaml,
 )
-from pairlab.experiment.methods import Augmentation, Network, PixelInfoNCE, Pretraining, SimCLR
+from pairlab.experiment.methods import Augmentation, ChangeWeight, Network, PixelInfoNCE, Pretraining, SimCLR
 from pairlab.experiment.model import content_hash
-from pairlab.experiment.pairing import Noise, Pairing
+from pairlab.experiment.pairing import ChangeScoreFilter, NoFilter, Noise, OracleFilter, Pairing, TimeGap
 from pairlab.experiment.protocols import FineTuning, Labels, LinearProbe, Splits
 from pairlab.experiment.scene_filter import SceneFilter
 
@@ -46,25 +47,49 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), m
 )
 NOISES = st.one_of(
     st.builds(Noise, extent=SPANS, min_changed_pixels=st.integers(1, 99)),
-    st.builds(Noise, rate=SHARES, extent=SPANS, control=st.sampled_from([None, "rerender"])),
+    st.builds(
+        Noise,
+        rate=SHARES,
+        extent=SPANS,
+        control=st.sampled_from([None, "rerender", "same_acquisition", "replace"]),
+        shift_px=st.floats(0, 64),
+    ),
+)
+MISMATCHES = st.builds(
+    Noise,
+    rate=st.none() | st.floats(0, 0.5),
+    mismatch_rate=st.floats(0, 0.5),
+    mismatch_from=st.sampled_from(["same_event", "other_event", "similar"]),
+)
+SCORES = st.one_of(
+    st.just(Cva()),
+    st.builds(IrMad, iterations=st.integers(1, 200)),
+    st.builds(EmbeddingDistance, weights=st.sampled_from(["published", "random", "0a" * 32])),
+)
+SIMPLE_FILTERS = st.sampled_from([NoFilter(), OracleFilter()])
+PAIR_FILTERS = st.one_of(
+    SIMPLE_FILTERS,
+    st.builds(ChangeScoreFilter, score=SCORES, threshold=st.floats(-10, 10)),
+    st.builds(ChangeScoreFilter, score=SCORES, quantile=SHARES),
+)
+GAPS = st.one_of(
+    st.builds(TimeGap, steps=st.tuples(st.integers(0, 2), st.integers(2, 9))),
+    st.builds(TimeGap, days=st.tuples(st.floats(0, 30), st.floats(30, 900))),
 )
 PAIRINGS = st.one_of(
     st.builds(Pairing, policy=st.just("same_image"), acquisition=st.sampled_from(["balanced", "pre", "2024-01-01"])),
-    st.builds(Pairing, policy=st.just("temporal"), noise=NOISES, pairs=st.integers(2, 10**6)),
+    st.builds(Pairing, policy=st.just("temporal"), noise=NOISES, filter=PAIR_FILTERS, pairs=st.integers(2, 10**6)),
+    st.builds(Pairing, policy=st.just("temporal"), noise=MISMATCHES, filter=SIMPLE_FILTERS),
+    st.builds(Pairing, policy=st.just("temporal"), time_gap=GAPS, filter=SIMPLE_FILTERS),
 )
-ARMS = st.dictionaries(
-    NAMES.map(str.strip),
-    st.one_of(st.builds(Arm, pairing=PAIRINGS), st.just(Arm(baseline="random_initialisation"))),
-    min_size=1,
-    max_size=4,
+METHODS = st.one_of(
+    st.builds(SimCLR, temperature=st.floats(0, 10, exclude_min=True)),
+    st.builds(
+        PixelInfoNCE,
+        matching=st.sampled_from(["geometric", "feature"]),
+        change_weight=st.none() | st.builds(ChangeWeight, scale=st.floats(0.1, 100)),
+    ),
 )
-RATES = st.floats(0, 10, exclude_min=True)
-PROTOCOLS = st.one_of(
-    st.tuples(st.builds(LinearProbe, learning_rate=RATES)),
-    st.tuples(st.builds(FineTuning, steps=st.integers(1, 999)), st.just(LinearProbe())),
-)
-
-
 COLUMN = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20)
 FILTERS = st.builds(
     SceneFilter,
@@ -75,6 +100,27 @@ FILTERS = st.builds(
     where=st.dictionaries(COLUMN, SPANS | st.lists(COLUMN, min_size=1, max_size=3).map(tuple), max_size=2),
     only=st.lists(NAMES, max_size=3).map(tuple),
 )
+ARMS = st.dictionaries(
+    NAMES.map(str.strip),
+    st.one_of(
+        st.builds(
+            Arm,
+            pairing=PAIRINGS,
+            method=st.none() | METHODS,
+            dataset=st.sampled_from([None, "data-set.1", "other"]),
+            scenes=st.none() | FILTERS,
+        ),
+        st.just(Arm(baseline="random_initialisation")),
+    ),
+    min_size=1,
+    max_size=4,
+)
+RATES = st.floats(0, 10, exclude_min=True)
+PROTOCOLS = st.one_of(
+    st.tuples(st.builds(LinearProbe, learning_rate=RATES)),
+    st.tuples(st.builds(FineTuning, steps=st.integers(1, 999)), st.just(LinearProbe())),
+)
+
 SPLITS = st.one_of(
     st.builds(Splits, test_events=st.lists(NAMES).map(tuple), validation_share=SHARES),
     st.builds(
@@ -113,6 +159,8 @@ def experiments(draw: st.DrawFn) -> Experiment:
     }
     arms = draw(ARMS)
     chosen = {name: draw(strategy) for name, strategy in fields.items() if draw(st.booleans())}
+    if any(arm.scenes not in (None, chosen.get("scenes", SceneFilter())) for arm in arms.values()):
+        chosen.pop("splits", None)
     reference = draw(st.sampled_from(sorted(arms)))
     return Experiment(name=draw(NAMES), dataset="data-set.1", arms=arms, reference=reference, **chosen)
 
@@ -251,7 +299,7 @@ def test_excluding_changed_pixels_needs_a_dense_method() -> None:
     (said,) = problems(text + "method: {name: simclr}\n")
     assert said == (
         "experiment: arm 'b': control 'masked' excludes changed pixels from matching, which simclr does not do; "
-        "take a dense method (pixel_infonce) or control 'rerender'"
+        "take pixel_infonce with geometric matching, or another control"
     )
 
 
@@ -264,7 +312,45 @@ def test_ten_thousand_arms_are_refused_in_a_sentence() -> None:
         Experiment.model_validate({"name": "n", "dataset": "d", "reference": "x0", "arms": many})
 
 
+WORDED = """\
+name: least # its name
+dataset: d
+arms:
+  plain: {pairing: {policy: temporal}} # nothing thrown away
+  oracle: # what labels could do
+    pairing: # temporal
+      policy: temporal
+      filter: oracle # with labels
+  scored:
+    pairing:
+      policy: temporal
+      filter:
+        by: change_score # without labels
+        score: {name: cva} # cheap
+        quantile: 0.9 # of all chips
+reference: plain
+"""
+
+
+def test_filters_come_back_from_a_commented_text() -> None:
+    experiment = load_experiment(WORDED)
+    filters = [arm.pairing.filter for arm in experiment.arms.values() if arm.pairing is not None]
+    assert filters == [NoFilter(), OracleFilter(), ChangeScoreFilter(score=Cva(), quantile=0.9)]
+    written = dump_experiment(experiment, commented=WORDED)
+    assert load_experiment(written) == experiment
+    assert list(comments(written)) == list(comments(WORDED))
+    arms = experiment.arms | {"plain": experiment.arms["oracle"], "oracle": experiment.arms["plain"]}
+    swapped = Experiment.model_validate(experiment.model_dump(exclude_unset=True) | {"arms": arms})
+    assert load_experiment(dump_experiment(swapped, commented=WORDED)) == swapped
+
+
 SCHEMA = Experiment.model_json_schema()
+
+
+def test_the_json_schema_accepts_a_filter_as_a_word() -> None:
+    jsonschema.validate(parse_yaml(WORDED), SCHEMA)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(parse_yaml(WORDED.replace("filter: oracle", "filter: orcle")), SCHEMA)
 
 
 def test_the_json_schema_is_one_and_explains_its_fields() -> None:

@@ -139,6 +139,15 @@ def test_what_is_written_is_read_again(content: dict[str, object]) -> None:
     assert parse_yaml(write_yaml(content)) == content
 
 
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize("text", ["a{}b", "{}", "0{}0 ", " {}\n", "two {} words, {} and a 'quote'"])
+def test_rare_line_breaks_are_kept(text: str, character: str) -> None:
+    text = text.replace("{}", character)
+    for content in ({"x": text, "y": [text, {"z": text}]}, {text: 1}):
+        assert parse_yaml(write_yaml(content)) == content
+    assert parse_yaml(f"x: {write_flow([text])}") == {"x": [text]}
+
+
 @settings(deadline=None, max_examples=200)
 @given(st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3), max_leaves=6))
 def test_a_single_line_holds_any_value(value: object) -> None:
