@@ -9,9 +9,6 @@ from torch.nn import functional
 
 from pairlab.experiment.methods import Network
 
-GRID_STRIDE = 4
-"""Pixels of a view per cell of the embedding grid."""
-
 
 class NetworkError(ValueError):
     """A network that cannot be built; the message names the encoder and what to choose instead."""
@@ -62,8 +59,13 @@ class DenseNetwork(nn.Module):
         return features
 
 
+def on_grid(features: Tensor, grid: int) -> Tensor:
+    """Returns features (batch, channels, height, width) averaged to grid × grid cells."""
+    return features if features.shape[-1] == grid else functional.adaptive_avg_pool2d(features, grid)
+
+
 class PixelProjection(nn.Module):
-    """1×1 convolutions to embeddings on the grid of GRID_STRIDE pixels: (batch, dim, height/4, width/4)."""
+    """1×1 convolutions to embeddings on the grid of geometry.GRID_STRIDE pixels: (batch, dim, height/4, width/4)."""
 
     def __init__(self, channels: int, *, embedding_dim: int) -> None:
         super().__init__()
@@ -73,9 +75,7 @@ class PixelProjection(nn.Module):
 
     def forward(self, features: Tensor, *, grid: int) -> Tensor:
         """Returns the embeddings at grid × grid cells."""
-        if features.shape[-1] != grid:
-            features = functional.adaptive_avg_pool2d(features, grid)
-        embeddings: Tensor = self.layers(features)
+        embeddings: Tensor = self.layers(on_grid(features, grid))
         return embeddings
 
 

@@ -1,9 +1,13 @@
 """The contrastive loop: pairs in, a pretrained network out; knows nothing of queues, databases or screens."""
 
 import math
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,19 +16,22 @@ from pairlab.checkpoint import SavedFile, load_checkpoint, save_checkpoint, save
 from pairlab.events import Event, Finished, Metrics, Saved, Started
 from pairlab.experiment.expansion import PretrainJob, job_key
 from pairlab.experiment.methods import Pretraining
-from pairlab.networks import GRID_STRIDE, build_network
+from pairlab.networks import build_network
 from pairlab.objectives import build_objective
-from pairlab.pairing.drawing import draw_pairs
+from pairlab.pairing.cell_scores import CellScores
+from pairlab.pairing.job_pairs import pairs_of
 from pairlab.pairing.pair import PairList
 from pairlab.precision import best_precision
 from pairlab.scenes.index import ChipIndex
 from pairlab.scenes.scene import SceneSource
-from pairlab.scenes.splits import assign_splits
 from pairlab.views.batches import PairBatch, PairBatches
-from pairlab.views.pixels import crop, standardise, to_unit_range, vary
+from pairlab.views.geometry import GRID_STRIDE
+from pairlab.views.pixels import render_views
 
 METRIC_POINTS = 100
 """About how many points of each metric a run reports."""
+LOADER_WORKERS = max(1, min(4, (os.cpu_count() or 1) // 2))
+"""Threads that make batches: one keeps up where chips are in memory, more where images are decoded or rendered."""
 
 
 class DivergedError(ValueError):
@@ -40,6 +47,8 @@ def pretrain(
     resume: SavedFile | None,
     should_stop: Callable[[], bool],
     device: torch.device,
+    scores: CellScores | None = None,
+    loader_workers: int = LOADER_WORKERS,
 ) -> Iterator[Event]:
     """Yields what happens while a network is pretrained, from `Started` to `Finished`.
 
@@ -51,12 +60,17 @@ def pretrain(
         resume: a checkpoint of the same job to go on from; None begins anew.
         should_stop: asked after every step; True ends the run behind a checkpoint.
         device: where to train.
+        scores: the change scores that the pairing filters by; needed by such a filter alone.
+        loader_workers: threads that make batches; any number gives the same batches.
+
+    Metrics: `loss`, `learning_rate`, `pairs_per_s` since the run began or went on, and `waiting_share`, the share of
+    time since the last figures in which the training waited for batches.
 
     Raises:
         SceneError, PairingRefused, NetworkError, CheckpointError: the job cannot run as asked.
         DivergedError: the loss became NaN or infinite.
     """
-    pairs = draw_train_pairs(config, index)
+    pairs = pairs_of(config, index, scores=scores)
     run = _Run(config, source, pairs, device)
     step = run.resume(resume) if resume is not None else 0
     total = config.pretraining.steps
@@ -66,28 +80,28 @@ def pretrain(
         facts={
             "device": str(device),
             "precision": str(run.precision),
-            "realised_noise": pairs.realised_rate,
-            "pairs": len(pairs),
-            "pool": pairs.pool,
-            "warnings": list(pairs.warnings),
+            "pool": dict(pairs.pool),
+            **_facts(config, pairs),
         },
     )
-    began, began_at = time.perf_counter(), step
+    clock = _Clock()
+    began_at = step
     every = max(1, total // METRIC_POINTS)
     loss = math.nan
     saved_at = step
-    for batch in run.batches.ahead(step, total):
+    for batch in clock.waiting(run.batches.ahead(step, total, workers=loader_workers)):
         loss = run.optimize(batch)
         step = batch.step + 1
         stopping = step < total and should_stop()
         if step == 1 or step % every == 0 or step == total or stopping:
-            speed = (step - began_at) / (time.perf_counter() - began)
+            speed = (step - began_at) / clock.seconds
             yield Metrics(
                 step=step,
                 values={
                     "loss": loss,
                     "learning_rate": learning_rate(step - 1, config.pretraining),
                     "pairs_per_s": speed * config.pretraining.batch_size,
+                    "waiting_share": clock.waiting_share(),
                 },
                 seconds_left=(total - step) / speed,
             )
@@ -101,34 +115,28 @@ def pretrain(
     weights = folder / "weights.safetensors"
     sha256 = save_weights(weights, run.network)
     yield Saved(kind="weights", step=step, path=weights, sha256=sha256, details={"job": job_key(config)})
-    seconds = time.perf_counter() - began
     yield Finished(
         step=step,
         results={
-            "realised_noise": pairs.realised_rate,
-            "pairs": len(pairs),
-            "pairs_per_s": (step - began_at) * config.pretraining.batch_size / max(seconds, 1e-9),
+            **_facts(config, pairs),
+            "pairs_per_s": (step - began_at) * config.pretraining.batch_size / clock.seconds,
+            "waiting_share": clock.waited / clock.seconds,
             "final_loss": loss if math.isfinite(loss) else None,
         },
     )
 
 
-def draw_train_pairs(config: PretrainJob, index: ChipIndex) -> PairList:
-    """Returns the pairs of a job, drawn from the train split alone.
-
-    Raises:
-        SceneError: the splits do not fit the dataset.
-        PairingRefused: the data cannot meet the pairing.
-    """
-    assigned = assign_splits(index.scenes, config.splits)
-    train = index.of_scenes({name for name, split in assigned.items() if split == "train"})
-    return draw_pairs(
-        train,
-        acquisitions=index.scenes[0].acquisitions,
-        pairing=config.pairing,
-        places=config.places,
-        seed=config.seed,
-    )
+def _facts(config: PretrainJob, pairs: PairList) -> dict[str, Any]:
+    """Returns what is to be known of the pairs beside every result."""
+    return {
+        "pairs": len(pairs),
+        "realised_noise": pairs.realised_rate,
+        "realised_mismatch": pairs.realised_mismatch,
+        "exposure_matched": pairs.exposure_matched,
+        "filtered": None if pairs.filtered is None else asdict(pairs.filtered),
+        "transductive": config.transductive,
+        "warnings": list(pairs.warnings),
+    }
 
 
 def learning_rate(step: int, training: Pretraining) -> float:
@@ -137,6 +145,36 @@ def learning_rate(step: int, training: Pretraining) -> float:
         return training.learning_rate * (step + 1) / training.warmup_steps
     progress = (step - training.warmup_steps) / max(1, training.steps - training.warmup_steps)
     return training.learning_rate * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+
+class _Clock:
+    """The time of a run, and how much of it was spent waiting for batches."""
+
+    def __init__(self) -> None:
+        self._began = self._told = time.perf_counter()
+        self.waited = self._waited_told = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return max(time.perf_counter() - self._began, 1e-9)
+
+    def waiting(self, batches: Generator[PairBatch, None, None]) -> Iterator[PairBatch]:
+        """Yields the batches, and counts the time until each is there."""
+        with closing(batches):
+            while True:
+                asked = time.perf_counter()
+                batch = next(batches, None)
+                self.waited += time.perf_counter() - asked
+                if batch is None:
+                    return
+                yield batch
+
+    def waiting_share(self) -> float:
+        """Returns the share of time since this was asked last."""
+        now = time.perf_counter()
+        share = (self.waited - self._waited_told) / max(now - self._told, 1e-9)
+        self._told, self._waited_told = now, self.waited
+        return min(share, 1.0)
 
 
 class _Run:
@@ -162,12 +200,12 @@ class _Run:
             seed=config.seed,
             grid=config.chip_size // GRID_STRIDE,
             points=self.objective.points,
+            change_weight=self.objective.change_weight,
         )
 
     def optimize(self, batch: PairBatch) -> float:
         """Takes one step and returns its loss."""
-        images = to_unit_range(torch.from_numpy(batch.chips).to(self.device).permute(0, 3, 1, 2), self.bands)
-        views = standardise(vary(crop(images, batch.views), batch.factors))
+        views = render_views(batch.chips, batch.views, batch.factors, bands=self.bands, device=self.device)
         views = views.contiguous(memory_format=self.precision.memory_format)
         self.trained.train()
         for group in self.optimizer.param_groups:

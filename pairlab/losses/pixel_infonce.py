@@ -9,12 +9,22 @@ from pairlab.losses.embeddings import NothingToMatch, check_matched_rows, full_p
 __all__ = ["NothingToMatch", "gather_points", "pixel_infonce"]
 
 
-def pixel_infonce(points_a: Tensor, points_b: Tensor, *, temperature: float, valid: Tensor | None = None) -> Tensor:
+def pixel_infonce(
+    points_a: Tensor,
+    points_b: Tensor,
+    *,
+    temperature: float,
+    valid: Tensor | None = None,
+    weights: Tensor | None = None,
+) -> Tensor:
     """Returns the symmetric cross entropy of matching N points of the first views to those of the second views.
 
     With a and b the embeddings at unit length, over the valid points:
 
         ℓ(a→b)_i = −log( exp(a_i·b_i / τ) / Σ_k exp(a_i·b_k / τ) ),    loss = ½ (mean_i ℓ(a→b)_i + mean_i ℓ(b→a)_i)
+
+    With weights w, each mean is Σ_i w_i ℓ_i / Σ_i w_i: of anchors alone, so that a point of weight 0 is nobody's anchor
+    or positive and still a negative.
 
     Negatives are the points of the other view, of the same and of other images. Source: the VADeR family (Pinheiro et
     al., 2020, arXiv 2011.05499, eq. 2), with the batch in place of the memory bank and both directions.
@@ -26,12 +36,14 @@ def pixel_infonce(points_a: Tensor, points_b: Tensor, *, temperature: float, val
         valid: bool (N,) or None for all. Rows that are not valid (views that do not overlap, excluded pixels) are
             neither anchors nor negatives: the loss is that of the valid rows alone. On the CPU it costs no wait for
             the GPU.
+        weights: float (N,), finite and ≥ 0, or None for all alike; only their ratios matter, and those of rows that are
+            not valid do not. They are checked where they lie: on the CPU that costs no wait for the GPU.
 
     Returns:
         A scalar ≥ 0, float32 (float64 for float64 input) also under autocast.
 
     Raises:
-        NothingToMatch: fewer than two valid points, so that no anchor has a negative.
+        NothingToMatch: fewer than two valid points, so that no anchor has a negative; or no weight above 0.
         ValueError: shapes, dtypes or temperature do not fit; the message prints them.
 
     Example:
@@ -41,21 +53,40 @@ def pixel_infonce(points_a: Tensor, points_b: Tensor, *, temperature: float, val
     """
     check_matched_rows(points_a, points_b, temperature=temperature)
     given = len(points_a)
+    if weights is not None and (not weights.is_floating_point() or weights.shape != (given,)):
+        raise ValueError(f"weights must be float of shape ({given},), found {weights.dtype} of {tuple(weights.shape)}")
     if valid is not None:
         if valid.dtype != torch.bool or valid.shape != (given,):
             raise ValueError(f"valid must be bool of shape ({given},), found {valid.dtype} of {tuple(valid.shape)}")
-        rows = valid.nonzero().squeeze(1).to(points_a.device)
-        points_a, points_b = points_a.index_select(0, rows), points_b.index_select(0, rows)
+        rows = valid.nonzero().squeeze(1)
+        points_a, points_b = (points.index_select(0, rows.to(points.device)) for points in (points_a, points_b))
+        weights = None if weights is None else weights.index_select(0, rows.to(weights.device))
     count = len(points_a)
     if count < 2:
         raise NothingToMatch(
             f"nothing to match: {count} of {given} points are valid, and at least 2 are needed; views that overlap "
             "more, more points per pair, a larger batch or fewer excluded pixels give more"
         )
+    if weights is not None:
+        _check_weights(weights)
     with full_precision(points_a.device):
         logits = unit_rows(points_a) @ unit_rows(points_b).T / temperature  # (N, N): a along rows, b along columns
         matches = torch.arange(count, device=logits.device)
-        return (F.cross_entropy(logits, matches) + F.cross_entropy(logits.T, matches)) / 2
+        if weights is None:
+            return (F.cross_entropy(logits, matches) + F.cross_entropy(logits.T, matches)) / 2
+        both = sum(F.cross_entropy(each, matches, reduction="none") for each in (logits, logits.T))
+        shares = (weights.double() / weights.double().sum()).to(logits)
+        return (shares * both).sum() / 2
+
+
+def _check_weights(weights: Tensor) -> None:
+    low, high = (float(limit) for limit in torch.aminmax(weights.detach()))
+    if not (low >= 0.0 and high < float("inf")):
+        raise ValueError(f"weights must be finite and at least 0, found {low} to {high}")
+    if high == 0.0:
+        raise NothingToMatch(
+            f"nothing to match: all {len(weights)} valid points have weight 0; a larger change_weight.scale gives more"
+        )
 
 
 def gather_points(embeddings: Tensor, cells: Tensor) -> Tensor:

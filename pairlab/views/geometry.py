@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 Float64Array = NDArray[np.float64]
 Int64Array = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 UNMATCHED = -1
+GRID_STRIDE = 4
+"""Pixels of a view per cell of the embedding grid."""
 
 
 def draw_views(
@@ -35,6 +38,19 @@ def draw_views(
     centre = corner + side[:, None] / 2
     offset = centre - linear @ np.full(2, size / 2)
     return np.concatenate([linear, offset[:, :, None]], axis=2)
+
+
+def displaced(matrices: Float64Array, shift: Float64Array) -> Float64Array:
+    """Returns the matrices of the same views of chips whose content is displaced.
+
+    Args:
+        matrices: shape (views, 2, 3).
+        shift: down and right, pixels of the chip, shape (views, 2): what lies at chip (y, x) is shown where
+            (y + down, x + right) would be.
+    """
+    moved = matrices.copy()
+    moved[:, :, 2] -= shift[:, ::-1]
+    return moved
 
 
 def to_chip(matrices: Float64Array, points: Float64Array) -> Float64Array:
@@ -78,7 +94,7 @@ def match_cells(view_a: Float64Array, view_b: Float64Array, *, grid: int, size: 
     return np.where(inside, cells[:, :, 1] * grid + cells[:, :, 0], UNMATCHED)
 
 
-def covered_cells(where: NDArray[np.bool_], views: Float64Array, *, grid: int) -> NDArray[np.bool_]:
+def covered_cells(where: BoolArray, views: Float64Array, *, grid: int) -> BoolArray:
     """Returns which cells of each view see at least one true pixel of its chip; shape (views, grid²).
 
     Args:
@@ -86,29 +102,61 @@ def covered_cells(where: NDArray[np.bool_], views: Float64Array, *, grid: int) -
         views: matrices, shape (views, 2, 3).
         grid: cells along a side; divides size.
     """
-    size = where.shape[1]
+    count, size = where.shape[:2]
     pixels = np.floor(to_chip(views, cell_centres(size, size))).astype(np.int64)
     x, y = np.clip(pixels, 0, size - 1).transpose(2, 0, 1)
-    seen = where[np.arange(len(where))[:, None], y, x]
+    seen = where[np.arange(count)[:, None], y, x]
     block = size // grid
-    return np.asarray(seen.reshape(-1, grid, block, grid, block).any(axis=(2, 4)).reshape(len(where), grid * grid))
+    return np.asarray(seen.reshape(count, grid, block, grid, block).any(axis=(2, 4)).reshape(count, grid * grid))
 
 
-def draw_points(
-    matches: Int64Array, *, count: int, rng: np.random.Generator
-) -> tuple[Int64Array, Int64Array, NDArray[np.bool_]]:
+def mean_in_cells(values: NDArray[np.float32], views: Float64Array, cells: Int64Array, *, grid: int) -> Float64Array:
+    """Returns the mean of what chosen cells of each view see of its chip; shape (views, points).
+
+    Args:
+        values: per chip, shape (views, size, size).
+        views: matrices, shape (views, 2, 3).
+        cells: cells of each view, row by row, shape (views, points).
+        grid: cells along a side; divides size.
+    """
+    count, size = values.shape[:2]
+    block = size // grid
+    corners = np.stack([cells % grid, cells // grid], axis=-1) * float(block)
+    points = corners[:, :, None] + cell_centres(block, block)
+    pixels = np.floor(to_chip(views, points.reshape(count, cells.shape[1] * block * block, 2))).astype(np.int64)
+    x, y = np.clip(pixels, 0, size - 1).transpose(2, 0, 1)
+    seen = values[np.arange(count)[:, None], y, x]
+    return np.asarray(seen.reshape(*cells.shape, block * block).mean(axis=2, dtype=np.float64))
+
+
+def without_change(matches: Int64Array, changed: BoolArray, views_a: Float64Array, views_b: Float64Array) -> Int64Array:
+    """Returns the matches less those where a cell of either view sees a changed pixel.
+
+    Args:
+        matches: from `match_cells`, shape (pairs, grid²).
+        changed: of the place that both views show, bool of shape (pairs, size, size).
+        views_a: matrices, shape (pairs, 2, 3).
+        views_b: likewise, as cropped: with the displacement of the content, where there is one.
+    """
+    grid = round(matches.shape[1] ** 0.5)
+    in_a = covered_cells(changed, views_a, grid=grid)
+    in_b = np.take_along_axis(covered_cells(changed, views_b, grid=grid), np.maximum(matches, 0), axis=1)
+    return np.where(in_a | in_b, UNMATCHED, matches)
+
+
+def draw_points(matches: Int64Array, *, count: int, keys: Float64Array) -> tuple[Int64Array, Int64Array, BoolArray]:
     """Returns `count` matched points per pair: cells in A, cells in B, and whether the point is matched at all.
 
     Args:
         matches: from `match_cells`, shape (pairs, grid²).
         count: points per pair; pairs that overlap less have invalid points at the end.
-        rng: which matched cells are taken, without replacement.
+        keys: random numbers in [0, 1), shape (pairs, grid²): the matched cells with the least are taken, in their
+            order.
 
     Returns:
         int64, int64 and bool, each of shape (pairs, count); cell 0 stands for invalid points.
     """
-    keys = rng.random(matches.shape) + 2.0 * (matches == UNMATCHED)
-    cells = np.argsort(keys, axis=1, kind="stable")[:, :count]
+    cells = np.argsort(keys + 2.0 * (matches == UNMATCHED), axis=1, kind="stable")[:, :count]
     partners = np.take_along_axis(matches, cells, axis=1)
     valid = partners != UNMATCHED
     if valid.shape[1] < count:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pairlab.experiment.methods import Augmentation
-from pairlab.scenes.scene import RGB, Bands
+from pairlab.scenes.scene import RGB, Bands, Pixels
 
 MEAN, DEVIATION = 0.5, 0.25
 
@@ -44,6 +44,27 @@ def draw_factors(count: int, augmentation: Augmentation, *, rng: np.random.Gener
         hue=(rng.uniform(-a.hue, a.hue, count) * 2 * np.pi).astype(np.float32),
         blur=blur.astype(np.float32),
     )
+
+
+def render_views(
+    chips: Pixels,
+    views: NDArray[np.float64],
+    factors: PhotometricFactors,
+    *,
+    bands: Bands,
+    device: torch.device,
+) -> Tensor:
+    """Returns the views of a batch as the networks take them, float32 of shape (views, bands, size, size).
+
+    Args:
+        chips: as the dataset has them, shape (views, size, size, bands).
+        views: matrices as they are cropped, shape (views, 2, 3).
+        factors: one of each per view.
+        bands: of the dataset.
+        device: where to render.
+    """
+    images = to_unit_range(torch.from_numpy(chips).to(device).permute(0, 3, 1, 2), bands)
+    return standardise(vary(crop(images, views), factors))
 
 
 def to_unit_range(images: Tensor, bands: Bands) -> Tensor:
@@ -102,7 +123,7 @@ def vary(images: Tensor, factors: PhotometricFactors) -> Tensor:
     images = ((images - mean) * contrast[:, None, None, None] + mean).clamp(0, 1)
     if images.shape[1] == len(RGB):
         if bool((hue != 0).any()):
-            images = kornia.enhance.adjust_hue(images, hue)
+            images = shift_hue(images, hue)
         gray = kornia.color.rgb_to_grayscale(images)
         images = (gray + (images - gray) * saturation[:, None, None, None]).clamp(0, 1)
     blurred = torch.nonzero(blur > 0).flatten()
@@ -110,3 +131,27 @@ def vary(images: Tensor, factors: PhotometricFactors) -> Tensor:
         sigma = blur[blurred, None].expand(-1, 2)
         images = images.index_copy(0, blurred, kornia.filters.gaussian_blur2d(images[blurred], (5, 5), sigma))
     return images.clamp(0, 1)
+
+
+def shift_hue(images: Tensor, radians: Tensor) -> Tensor:
+    """Returns RGB images turned about the colour circle of HSV, at equal value and saturation.
+
+    Channel = value − chroma · (1 − clamp(|(hue + offset) mod 6 − 3| − 1, 0, 1)), hue in sixths of the circle and the
+    offsets of red, green and blue 0, 4 and 2 (Smith, Color gamut transform pairs, SIGGRAPH 1978). It takes less than
+    half the time of a conversion to HSV and back.
+
+    Args:
+        images: float32 in [0, 1], shape (views, 3, height, width).
+        radians: one angle per view.
+    """
+    red, green, blue = images.unbind(1)
+    value = torch.maximum(torch.maximum(red, green), blue)
+    chroma = value - torch.minimum(torch.minimum(red, green), blue)
+    from_red, from_green, from_blue = green - blue, blue - red, red - green
+    divisor = torch.where(chroma > 0, chroma, 1.0)
+    greatest = torch.where(red == value, from_red, torch.where(green == value, from_green, from_blue))
+    sector = torch.where(red == value, 0.0, torch.where(green == value, 2.0, 4.0))
+    hue = greatest.div_(divisor).add_(sector).add_((radians * (3 / torch.pi)).to(images)[:, None, None])
+    offsets = torch.tensor([0.0, 4.0, 2.0]).to(images)[:, None, None]
+    turned = (hue[:, None] + offsets).remainder_(6).sub_(3).abs_().sub_(1).clamp_(0, 1)
+    return turned.sub_(1).mul_(chroma[:, None]).add_(value[:, None])

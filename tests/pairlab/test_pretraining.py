@@ -1,15 +1,24 @@
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from pairlab.checkpoint import CheckpointError, SavedFile
 from pairlab.events import Event, Finished, Metrics, Saved, Started
+from pairlab.experiment.datasets import SyntheticDataset
+from pairlab.experiment.expansion import PretrainJob
 from pairlab.experiment.methods import Pretraining
 from pairlab.networks import build_network
-from pairlab.pairing.drawing import PairingRefused
+from pairlab.pairing.cell_scores import ACROSS, AFTER, BEFORE, CellScores, mean_per_cell
+from pairlab.pairing.change_scores import cva
+from pairlab.pairing.refusal import PairingRefused
 from pairlab.pretraining import DivergedError, learning_rate
+from pairlab.scenes.synthetic import SyntheticSource
 from tests.pairlab.training_jobs import pretrain_job, run
 
 
@@ -21,7 +30,35 @@ def losses(events: list[Event]) -> dict[int, float]:
     return {event.step: event.values["loss"] for event in events if isinstance(event, Metrics)}
 
 
-@pytest.mark.parametrize("method", [{"name": "pixel_infonce"}, {"name": "simclr", "hidden_dim": 32}])
+def results(events: list[Event]) -> Mapping[str, Any]:
+    """Returns the results of a whole run, which tell of the pairs what its beginning told."""
+    begun, ended = events[0], events[-1]
+    assert isinstance(begun, Started)
+    assert isinstance(ended, Finished)
+    told = begun.facts.keys() & ended.results.keys()
+    assert {"pairs", "realised_noise", "filtered", "exposure_matched", "transductive", "warnings"} <= told
+    assert {key: begun.facts[key] for key in told} == {key: ended.results[key] for key in told}
+    assert json.loads(json.dumps(ended.results)) == ended.results
+    return ended.results
+
+
+def only(pairing: dict[str, object], **changes: object) -> PretrainJob:
+    """Returns the short pretraining of an experiment whose one arm pairs like that."""
+    training = {"steps": 5, "batch_size": 4, "warmup_steps": 2, "checkpoint_every": 2}
+    arms = {"only": {"pairing": {"policy": "temporal", **pairing}}}
+    return pretrain_job(**{"arms": arms, "reference": "only", "pretraining": training} | changes)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        {"name": "pixel_infonce"},
+        {"name": "pixel_infonce", "matching": "feature"},
+        {"name": "pixel_infonce", "change_weight": {"scale": 0.5}},
+        {"name": "simclr", "hidden_dim": 32},
+    ],
+    ids=["geometric", "feature", "change_weight", "simclr"],
+)
 def test_a_run_learns_and_tells_what_it_does(tmp_path: Path, method: dict[str, object]) -> None:
     job = pretrain_job(method=method)
     events = list(run(job, tmp_path))
@@ -63,6 +100,96 @@ def test_equal_jobs_give_equal_weights_and_other_seeds_others(tmp_path: Path) ->
         for name, seed in (("first", 3), ("again", 3), ("other", 4))
     )
     assert first.sha256 == again.sha256 != other.sha256
+
+
+def test_any_number_of_loader_workers_gives_the_same_weights_also_behind_a_stop(tmp_path: Path) -> None:
+    noise = {"rate": 0.25, "control": "masked", "mismatch_rate": 0.25, "shift_px": 2.0}
+    job = only(
+        {"pairs": 20, "noise": noise}, method={"name": "pixel_infonce", "change_weight": {"scale": 1.0}}, seeds=[1]
+    )
+    alone, together = (list(run(job, tmp_path / str(count), loader_workers=count)) for count in (1, 4))
+    assert saved(alone, "weights")[0].sha256 == saved(together, "weights")[0].sha256
+    assert losses(alone) == losses(together)
+    last = saved(together, "checkpoint")[0]
+    resumed = list(run(job, tmp_path / "on", start=SavedFile(last.path, last.sha256), loader_workers=3))
+    assert saved(resumed, "weights")[0].sha256 == saved(alone, "weights")[0].sha256
+
+
+def test_mismatched_pairs_are_told_apart_from_noisy_ones(tmp_path: Path) -> None:
+    job = only({"pairs": 20, "noise": {"rate": 0.5, "mismatch_rate": 0.25, "shift_px": 1.5}})
+    found = results(list(run(job, tmp_path)))
+    assert (found["realised_noise"], found["realised_mismatch"]) == (0.5, 0.25)
+    assert (found["filtered"], found["exposure_matched"], found["transductive"]) == (None, True, False)
+
+
+def test_a_filter_lowers_the_pairs_and_not_the_steps(tmp_path: Path) -> None:
+    job = only({"pairs": 20, "noise": {"rate": 0.5}, "filter": "oracle"})
+    events = list(run(job, tmp_path))
+    found = results(events)
+    assert found["filtered"] == {"drawn": 20, "thrown_away": 10, "noisy_thrown_away": 10, "threshold": None}
+    assert (found["pairs"], found["realised_noise"], found["exposure_matched"]) == (10, 0.0, False)
+    assert events[-1].step == 5
+    assert sorted(losses(events)) == [1, 2, 3, 4, 5]
+
+
+def test_a_filter_by_change_score_takes_the_scores_it_is_given(tmp_path: Path) -> None:
+    job = only(
+        {
+            "pairs": 20,
+            "noise": {"rate": 0.5},
+            "filter": {"by": "change_score", "score": {"name": "cva"}, "quantile": 0.7},
+        }
+    )
+    found = results(list(run(job, tmp_path, scores=cva_scores(job))))
+    filtered = found["filtered"]
+    assert filtered["drawn"] == 20
+    assert 0 < filtered["thrown_away"] < 18
+    assert filtered["noisy_thrown_away"] <= filtered["thrown_away"]
+    assert filtered["threshold"] > 0
+    assert found["pairs"] == 20 - filtered["thrown_away"]
+    with pytest.raises(PairingRefused, match="score"):
+        list(run(job, tmp_path / "without"))
+
+
+def cva_scores(job: PretrainJob) -> CellScores:
+    assert isinstance(job.dataset.config, SyntheticDataset)
+    source = SyntheticSource(job.dataset.config, draw=job.seed)
+    valid = np.ones((64, 64), dtype=bool)
+    values = [
+        [
+            mean_per_cell(
+                cva(source.image(scene, "pre", state=before), source.image(scene, "post", state=after), valid=valid)
+            ).ravel()
+            for scene in source.scenes
+        ]
+        for before, after in (("pre", "post"), ("pre", "pre"), ("post", "post"))
+    ]
+    return CellScores(
+        scenes=tuple(scene.name for scene in source.scenes),
+        cells=np.full((len(source.scenes), 2), 2, dtype=np.int32),
+        variants=(ACROSS, BEFORE, AFTER),
+        values=np.array(values, dtype=np.float32).reshape(3, -1),
+        seconds=0.0,
+    )
+
+
+def test_a_transductive_run_sees_every_split_and_says_so(tmp_path: Path) -> None:
+    job = only({"pairs": 58}, transductive=True)
+    events = list(run(job, tmp_path))
+    assert results(events)["transductive"] is True
+    assert isinstance(events[0], Started)
+    assert events[0].facts["pool"]["chips"] == 48 + 4 + 6
+    with pytest.raises(PairingRefused, match="48"):
+        list(run(only({"pairs": 58}), tmp_path / "train"))
+
+
+def test_a_run_tells_how_long_it_waited_for_batches(tmp_path: Path) -> None:
+    events = list(run(only({"pairs": 20}), tmp_path))
+    shares = [event.values["waiting_share"] for event in events if isinstance(event, Metrics)]
+    assert len(shares) == 5
+    assert all(0 <= share <= 1 for share in shares)
+    assert shares[0] > 0  # the first batch is waited for by everyone
+    assert 0 < results(events)["waiting_share"] < 1
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pairlab.events import Event
 from pairlab.experiment.datasets import SyntheticDataset
 from pairlab.experiment.expansion import DatasetReference, PretrainJob, SegmentJob, expand
 from pairlab.experiment.experiment import Experiment
+from pairlab.pairing.cell_scores import CellScores
 from pairlab.pretraining import pretrain
 from pairlab.scenes.measuring import build_index
 from pairlab.scenes.synthetic import SyntheticSource
@@ -54,6 +55,8 @@ def run(
     *,
     start: SavedFile | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    scores: CellScores | None = None,
+    loader_workers: int = 1,
 ) -> Iterator[Event]:
     """Runs a job on the CPU; `start` is the checkpoint of a pretraining or the weights of a segmentation."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,5 +65,15 @@ def run(
     index = build_index(source).chips(job.chip_size)
     device = torch.device("cpu")
     if isinstance(job, PretrainJob):
-        return pretrain(job, source, index, folder=folder, resume=start, should_stop=should_stop, device=device)
+        return pretrain(
+            job,
+            source,
+            index,
+            folder=folder,
+            resume=start,
+            should_stop=should_stop,
+            device=device,
+            scores=scores,
+            loader_workers=loader_workers,
+        )
     return segment(job, source, index, folder=folder, weights=start, should_stop=should_stop, device=device)

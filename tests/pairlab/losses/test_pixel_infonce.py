@@ -15,8 +15,11 @@ def points(count: int, dim: int, seed: int = 0) -> tuple[torch.Tensor, torch.Ten
     return torch.randn(count, dim, generator=generator), torch.randn(count, dim, generator=generator)
 
 
-def transcription(points_a: torch.Tensor, points_b: torch.Tensor, temperature: float) -> float:
+def transcription(
+    points_a: torch.Tensor, points_b: torch.Tensor, temperature: float, weights: list[float] | None = None
+) -> float:
     """The equation, term by term in Python floats."""
+    shares = [1.0] * len(points_a) if weights is None else weights
 
     def cosine(u: list[float], v: list[float]) -> float:
         return sum(x * y for x, y in zip(u, v, strict=True)) / (math.hypot(*u) * math.hypot(*v))
@@ -25,8 +28,8 @@ def transcription(points_a: torch.Tensor, points_b: torch.Tensor, temperature: f
         total = 0.0
         for i, anchor in enumerate(anchors):
             terms = [math.exp(cosine(anchor, other) / temperature) for other in others]
-            total -= math.log(terms[i] / sum(terms))
-        return total / len(anchors)
+            total -= shares[i] * math.log(terms[i] / sum(terms))
+        return total / sum(shares)
 
     a, b = points_a.double().tolist(), points_b.double().tolist()
     return (one_way(a, b) + one_way(b, a)) / 2
@@ -118,6 +121,84 @@ def test_half_precision_points_give_a_float32_loss() -> None:
     a, b = (p.bfloat16() for p in points(8, 16))
     loss = pixel_infonce(a, b, temperature=0.1)
     torch.testing.assert_close(loss, pixel_infonce(a.float(), b.float(), temperature=0.1))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    weights=st.lists(st.sampled_from([0.0, 0.25, 1.0, 3.0]), min_size=2, max_size=12).filter(any),
+    temperature=st.floats(0.05, 5.0),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_weights_are_those_of_the_equation(weights: list[float], temperature: float, seed: int) -> None:
+    a, b = points(len(weights), 5, seed)
+    loss = pixel_infonce(a, b, temperature=temperature, weights=torch.tensor(weights))
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(transcription(a, b, temperature, weights), abs=1e-5)
+
+
+def test_three_weighted_points_by_hand() -> None:
+    a = torch.tensor([[2.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+    b = torch.tensor([[1.0, 0.0], [0.0, 5.0], [0.0, 1.0]])
+    # As above, the second point counting half of the first and the third nothing: it stays in every denominator.
+    a_to_b = [math.log(math.e + 2) - 1, math.log(1 + 2 * math.e) - 1]
+    b_to_a = [math.log(math.e + 1 + 1 / math.e) - 1, math.log(2 + math.e) - 1]
+    expected = sum((2 * each[0] + each[1]) / 3 for each in (a_to_b, b_to_a)) / 2
+    found = pixel_infonce(a, b, temperature=1.0, weights=torch.tensor([1.0, 0.5, 0.0]))
+    assert found.item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.125, 1e-30, 1e30])
+def test_equal_weights_are_no_weights(weight: float) -> None:
+    a, b = points(24, 8)
+    expected = pixel_infonce(a, b, temperature=0.2)
+    found = pixel_infonce(a, b, temperature=0.2, weights=torch.full((24,), weight))
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
+def test_a_point_of_weight_zero_is_no_anchor_and_still_a_negative() -> None:
+    a, b = (p.requires_grad_() for p in points(6, 4))
+    weights = torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0, 1.0])
+    loss = pixel_infonce(a, b, temperature=0.2, weights=weights)
+    torch.autograd.backward(loss)
+    assert a.grad is not None
+    assert a.grad[2].abs().sum() > 0  # it is pushed away
+    alone = pixel_infonce(a, b, temperature=0.2, valid=weights > 0)
+    assert loss > alone  # one negative more in every denominator
+    closer = b.detach().clone()
+    closer[2] = -a.detach()[[0, 1, 3, 4, 5]].sum(dim=0)  # less like any anchor
+    assert pixel_infonce(a, closer, temperature=0.2, weights=weights) < loss
+
+
+def test_gradients_are_those_of_the_weighted_formula() -> None:
+    a, b = (p.double().requires_grad_() for p in points(5, 3))
+    weights = torch.tensor([0.3, 1.0, 0.0, 2.0, 0.1], dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x, y: pixel_infonce(x, y, temperature=0.5, weights=weights), (a, b))
+
+
+def test_weights_of_invalid_points_do_not_matter() -> None:
+    a, b = points(6, 4)
+    valid = torch.tensor([True, False, True, True, False, True])
+    weights = torch.tensor([0.2, math.nan, 1.0, 0.0, -3.0, 0.7])
+    expected = pixel_infonce(a[valid], b[valid], temperature=0.2, weights=weights[valid])
+    found = pixel_infonce(a, b, temperature=0.2, valid=valid, weights=weights)
+    torch.testing.assert_close(found, expected, atol=0, rtol=0)
+
+
+def test_weights_that_are_all_zero_are_nothing_to_match() -> None:
+    valid = torch.tensor([True, True, True, False])
+    weights = torch.tensor([0.0, 0.0, 0.0, 1.0])
+    with pytest.raises(NothingToMatch, match="nothing to match: all 3 valid points have weight 0"):
+        pixel_infonce(*points(4, 3), temperature=0.2, valid=valid, weights=weights)
+
+
+def test_bad_weights_are_named() -> None:
+    with pytest.raises(ValueError, match=r"weights must be float of shape \(4,\), found torch\.float32 of \(3,\)"):
+        pixel_infonce(*points(4, 3), temperature=0.2, weights=torch.ones(3))
+    with pytest.raises(ValueError, match=r"weights must be float of shape \(4,\), found torch\.int64 of \(4,\)"):
+        pixel_infonce(*points(4, 3), temperature=0.2, weights=torch.ones(4, dtype=torch.int64))
+    for bad in (-0.5, math.nan, math.inf):
+        with pytest.raises(ValueError, match="weights must be finite and at least 0, found"):
+            pixel_infonce(*points(4, 3), temperature=0.2, weights=torch.tensor([1.0, bad, 1.0, 1.0]))
 
 
 @pytest.mark.parametrize("valid", [[False] * 4, [True, False, False, False]])

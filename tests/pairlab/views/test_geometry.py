@@ -7,11 +7,14 @@ from pairlab.views.geometry import (
     UNMATCHED,
     cell_centres,
     covered_cells,
+    displaced,
     draw_points,
     draw_views,
     match_cells,
+    mean_in_cells,
     to_chip,
     to_view,
+    without_change,
 )
 
 SIZE, GRID = 64, 16
@@ -80,7 +83,7 @@ def test_points_are_matched_and_without_replacement() -> None:
     a, b = views(5), views(6)
     matches = match_cells(a, b, grid=GRID, size=SIZE)
     matches[0] = UNMATCHED
-    cells_a, cells_b, valid = draw_points(matches, count=40, rng=np.random.default_rng(0))
+    cells_a, cells_b, valid = draw_points(matches, count=40, keys=np.random.default_rng(0).random(matches.shape))
     assert cells_a.shape == cells_b.shape == valid.shape == (8, 40)
     assert not valid[0].any()
     for pair in range(8):
@@ -91,5 +94,51 @@ def test_points_are_matched_and_without_replacement() -> None:
 
 def test_more_points_than_cells_are_invalid() -> None:
     matches = np.zeros((2, 4), np.int64)
-    _, _, valid = draw_points(matches, count=6, rng=np.random.default_rng(0))
+    _, _, valid = draw_points(matches, count=6, keys=np.random.default_rng(0).random((2, 4)))
     assert valid.tolist() == [[True] * 4 + [False] * 2] * 2
+
+
+def test_the_least_keys_are_taken_in_their_order() -> None:
+    matches = np.array([[4, UNMATCHED, 6, 7]])
+    cells_a, cells_b, valid = draw_points(matches, count=3, keys=np.array([[0.9, 0.0, 0.5, 0.7]]))
+    assert (cells_a.tolist(), cells_b.tolist(), valid.tolist()) == ([[2, 3, 0]], [[6, 7, 4]], [[True] * 3])
+
+
+def test_displaced_content_is_shown_further_down_and_right() -> None:
+    matrices = views(2)
+    shift = np.random.default_rng(0).normal(0, 5, (8, 2))
+    points = np.random.default_rng(1).uniform(0, SIZE, (8, 30, 2))  # places in the chip
+    moved = points + shift[:, None, ::-1]  # where their content would be
+    assert to_view(displaced(matrices, shift), points) == pytest.approx(to_view(matrices, moved), abs=1e-9)
+    assert np.array_equal(displaced(matrices, np.zeros((8, 2))), matrices)
+
+
+def test_the_mean_in_a_cell_is_that_of_the_pixels_it_sees() -> None:
+    matrices, values = views(4), np.random.default_rng(0).random((8, SIZE, SIZE)).astype(np.float32)
+    cells = np.random.default_rng(1).integers(GRID * GRID, size=(8, 5))
+    found = mean_in_cells(values, matrices, cells, grid=GRID)
+    block = SIZE // GRID
+    for view in range(8):
+        for point in range(5):
+            row, column = divmod(int(cells[view, point]), GRID)
+            seen = []
+            for down in range(block):
+                for right in range(block):
+                    x, y = to_chip(
+                        matrices[view : view + 1],
+                        np.array([[column * block + right + 0.5, row * block + down + 0.5]]),
+                    )[0, 0]
+                    seen.append(values[view, min(int(y), SIZE - 1), min(int(x), SIZE - 1)])
+            assert found[view, point] == pytest.approx(np.mean(seen), abs=1e-6)
+
+
+def test_matches_are_lost_where_either_view_sees_change() -> None:
+    identity = np.array([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    matches = match_cells(identity, identity, grid=GRID, size=SIZE)
+    changed = np.zeros((1, SIZE, SIZE), bool)
+    changed[0, 9, 33] = True
+    cell = (9 // 4) * GRID + 33 // 4
+    assert np.flatnonzero(without_change(matches, changed, identity, identity) == UNMATCHED).tolist() == [cell]
+    # Content displaced by one cell to the right: the positive shows the changed pixel in the next cell.
+    moved = displaced(identity, np.array([[0.0, 4.0]]))
+    assert np.flatnonzero(without_change(matches, changed, identity, moved) == UNMATCHED).tolist() == [cell, cell + 1]

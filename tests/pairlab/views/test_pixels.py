@@ -1,3 +1,4 @@
+import kornia
 import numpy as np
 import pytest
 import torch
@@ -5,7 +6,15 @@ import torch
 from pairlab.experiment.methods import Augmentation
 from pairlab.scenes.scene import RGB, Bands
 from pairlab.views.geometry import draw_views, to_chip
-from pairlab.views.pixels import PhotometricFactors, crop, draw_factors, to_unit_range, vary
+from pairlab.views.pixels import (
+    PhotometricFactors,
+    crop,
+    draw_factors,
+    render_views,
+    shift_hue,
+    to_unit_range,
+    vary,
+)
 
 SIZE = 32
 
@@ -44,6 +53,34 @@ def test_each_factor_does_what_it_says() -> None:
     assert not torch.allclose(turned, images, atol=0.01)
     blurred = vary(images, factors(2, blur=1.0))
     assert float(blurred.std()) < float(images.std())
+
+
+@pytest.mark.parametrize("levels", [2, 5, 256])
+def test_turned_hues_agree_with_kornia(levels: int) -> None:
+    # Few levels make greys, black, white and channels that are equally great come up.
+    generator = torch.Generator().manual_seed(levels)
+    images = torch.randint(levels, (40, 3, SIZE, SIZE), generator=generator) / (levels - 1)
+    radians = torch.linspace(-np.pi, np.pi, 40)
+    expected = kornia.enhance.adjust_hue(images, radians)
+    torch.testing.assert_close(shift_hue(images, radians), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(shift_hue(images, torch.zeros(40)), images, atol=1e-6, rtol=0)
+
+
+def test_a_third_of_the_circle_moves_red_to_green_to_blue() -> None:
+    colours = torch.eye(3)[:, :, None, None]
+    turned = shift_hue(colours, torch.full((3,), 2 * np.pi / 3))
+    torch.testing.assert_close(turned, colours.roll(-1, dims=0), atol=1e-6, rtol=0)
+
+
+def test_a_rendered_batch_is_cropped_varied_and_standardised() -> None:
+    rng = np.random.default_rng(0)
+    chips = rng.integers(0, 256, (6, SIZE, SIZE, 3), dtype=np.uint8)
+    views = draw_views(6, size=SIZE, crop_scale=(0.3, 1.0), flips=True, rng=rng)
+    drawn = draw_factors(6, Augmentation(), rng=rng)
+    images = torch.from_numpy(chips).permute(0, 3, 1, 2) / 255
+    expected = (vary(crop(images, views), drawn) - 0.5) / 0.25
+    found = render_views(chips, views, drawn, bands=RGB, device=torch.device("cpu"))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 def test_results_stay_in_the_unit_range() -> None:
