@@ -31,7 +31,9 @@ class Description(TypedDict):
     checkpoints: list[FileReference]
     """Of earlier attempts, the furthest first."""
     weights: FileReference | None
-    """Of the pretraining it starts from."""
+    """Of the pretraining it starts from, or whose encoder measures a distance."""
+    pretraining: dict[str, Any] | None
+    """Configuration of the job that made the weights."""
     threads: int
 
 

@@ -14,9 +14,21 @@ import torch
 from pydantic import TypeAdapter
 
 from pairlab.checkpoint import SavedFile
+from pairlab.embedding_distance import Pretrained
 from pairlab.events import Event, Finished, Metrics, Saved, Started
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import DatasetReference, IndexJob, JobConfig, PretrainJob, TrainingJob
+from pairlab.experiment.expansion import (
+    AnyJob,
+    DatasetReference,
+    IndexJob,
+    JobConfig,
+    PretrainJob,
+    ScoreJob,
+    TrainingJob,
+    score_job,
+)
+from pairlab.pairing.cell_scores import CellScores
+from pairlab.pairing.score_file import ScoreError, files_of, read_scores
 from pairlab.pretraining import pretrain
 from pairlab.scenes.chip_store import ChipStore
 from pairlab.scenes.dataset import (
@@ -33,10 +45,11 @@ from pairlab.scenes.index_file import read_table
 from pairlab.scenes.indexing import CACHE_BYTES, PASSES, IndexFiles, index_dataset
 from pairlab.scenes.scene import SceneError, SceneSource
 from pairlab.scenes.stored_images import StoredSource
+from pairlab.scoring import score_dataset
 from pairlab.segmentation import segment
 from worker.protocol import EXIT_CRASHED, EXIT_DONE, EXIT_REFUSED, Description, FileReference, file_hash
 
-_CONFIG: TypeAdapter[TrainingJob | IndexJob] = TypeAdapter(JobConfig)
+_CONFIG: TypeAdapter[AnyJob] = TypeAdapter(JobConfig)
 
 
 class _Reporter:
@@ -90,6 +103,8 @@ def _events(description: Description, stop: _StopRequest, reporter: _Reporter) -
     config = _CONFIG.validate_python(description["config"])
     if isinstance(config, IndexJob):
         return _index(config, description, stop, reporter)
+    if isinstance(config, ScoreJob):
+        return _score(config, description, stop, reporter)
     return _train(config, description, stop, reporter)
 
 
@@ -136,22 +151,71 @@ def _known_already(table: SceneTable, reporter: _Reporter) -> Iterator[Event]:
     yield Finished(step=steps, results={"scenes": len(table), "quarantined": len(table.quarantined)})
 
 
+def _score(config: ScoreJob, description: Description, stop: _StopRequest, reporter: _Reporter) -> Iterator[Event]:
+    torch.set_num_threads(description["threads"])
+    dataset, folder = config.dataset, Path(description["index_folder"])
+    index = read_dataset_index(dataset.config, key=dataset.fingerprint, folder=folder, draw=config.draw)
+    source = _open(dataset, index.table, description, reporter, draw=config.draw)
+    weights, made_by = description["weights"], description["pretraining"]
+    pretrained = None
+    if weights is not None and made_by is not None:
+        saved = SavedFile(Path(weights["path"]), weights["sha256"])
+        pretrained = Pretrained(PretrainJob.model_validate(made_by).network, saved)
+    yield from score_dataset(
+        config,
+        source,
+        index.table,
+        files=files_of(config, folder),
+        weights=pretrained,
+        should_stop=lambda: stop.made,
+        device=_device(),
+    )
+    for warning in source.warnings if isinstance(source, StoredSource) else ():
+        reporter.tell("log", text=warning)
+
+
+def _scores_to_filter_by(config: PretrainJob, description: Description) -> CellScores | None:
+    """Returns the change scores that a pretraining filters by; None where it filters by none."""
+    wanted = score_job(config)
+    if wanted is None:
+        return None
+    scores = read_scores(files_of(wanted, Path(description["index_folder"])).path)
+    if scores is None:
+        drawn = f" (draw {wanted.draw})" if wanted.draw else ""
+        raise ScoreError(
+            f"the change score {wanted.score.name} of dataset {wanted.dataset.name!r}{drawn} is not there (any more): "
+            "compute it on the Pairs screen, or with `pairlab dataset score`, then retry this job"
+        )
+    return scores
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def _train(config: TrainingJob, description: Description, stop: _StopRequest, reporter: _Reporter) -> Iterator[Event]:
     began = time.perf_counter()
     torch.set_num_threads(description["threads"])
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device()
     draw = draw_of(config.dataset.config, config.seed)
     index = read_dataset_index(
         config.dataset.config, key=config.dataset.fingerprint, folder=Path(description["index_folder"]), draw=draw
     )
-    source = _open(config, index.table, description, reporter, draw=draw)
+    source = _open(config.dataset, index.table, description, reporter, draw=draw)
     chips = selected(index, config.scenes).chips(config.chip_size)
     reporter.tell("log", text=f"{len(chips):,} chips ready after {time.perf_counter() - began:.1f} s, on {device}")
     folder = Path(description["folder"])
     if isinstance(config, PretrainJob):
         resume = _newest_intact(description["checkpoints"], reporter)
         yield from pretrain(
-            config, source, chips, folder=folder, resume=resume, should_stop=lambda: stop.made, device=device
+            config,
+            source,
+            chips,
+            folder=folder,
+            resume=resume,
+            should_stop=lambda: stop.made,
+            device=device,
+            scores=_scores_to_filter_by(config, description),
         )
     else:
         weights = description["weights"]
@@ -164,15 +228,15 @@ def _train(config: TrainingJob, description: Description, stop: _StopRequest, re
 
 
 def _open(
-    config: TrainingJob, table: SceneTable, description: Description, reporter: _Reporter, *, draw: int
+    reference: DatasetReference, table: SceneTable, description: Description, reporter: _Reporter, *, draw: int
 ) -> SceneSource:
     """Returns the dataset, its images from the chip store where they are kept there: the same pixels, sooner."""
-    dataset, roots = config.dataset.config, _roots(description)
+    dataset, roots = reference.config, _roots(description)
     source = open_dataset(dataset, data_roots=roots, draw=draw, table=table)
     if isinstance(dataset, SyntheticDataset):
         return source
-    _check_unchanged(config.dataset, roots)
-    images = _store(description).open(config.dataset.fingerprint)  # held until this process ends
+    _check_unchanged(reference, roots)
+    images = _store(description).open(reference.fingerprint)  # held until this process ends
     reporter.tell("log", text=f"{len(images):,} images come from the chip store")
     return StoredSource(source, images, folder=dataset_folder(dataset, roots))
 

@@ -102,15 +102,12 @@ class Supervisor:
     def _describe(self) -> Description:
         claimed, artifacts = self._claimed, self._settings.artifacts
         folder = outputs.attempt_folder(artifacts, claimed)
-        if claimed.config["kind"] != "index":  # which writes no artifacts
+        if claimed.config["kind"] not in ("index", "score"):  # which write no artifacts
             folder.mkdir(parents=True, exist_ok=True)
         with self._database.read() as session:
             checkpoints = outputs.newest_files(session, claimed.job_id, "checkpoint", limit=CHECKPOINTS_KEPT)
-            weights = (
-                []
-                if claimed.depends_on is None
-                else outputs.newest_files(session, claimed.depends_on, "weights", limit=1)
-            )
+            maker = outputs.maker_of_weights(session, claimed)
+            weights = [] if maker is None else outputs.newest_files(session, maker.id, "weights", limit=1)
         return Description(
             config=claimed.config,
             folder=str(folder),
@@ -120,6 +117,7 @@ class Supervisor:
             data_roots={name: str(root) for name, root in self._settings.data_roots.items()},
             checkpoints=[FileReference(path=str(artifacts / row.path), sha256=row.sha256) for row in checkpoints],
             weights=next((FileReference(path=str(artifacts / row.path), sha256=row.sha256) for row in weights), None),
+            pretraining=None if maker is None else maker.config,
             threads=self._threads,
         )
 

@@ -45,7 +45,7 @@ def test_a_pretraining_and_its_segmentation_succeed(shared: Installation, worker
     assert (done.status, done.step, done.total_steps, done.attempt) == ("succeeded", 30, 30, 1)
     assert done.results["pairs"] == 40
     assert done.facts["device"] == "cpu"
-    assert done.latest.keys() == {"loss", "learning_rate", "pairs_per_s"}
+    assert done.latest.keys() == {"loss", "learning_rate", "pairs_per_s", "waiting_share"}
     assert set(shared.job(segment).results["protocols"]) == {"linear_probe", "fine_tuning"}
     assert Counter(row.kind for row in files(shared, pretrain)) == {"checkpoint": 1, "weights": 1}
     for row in (*files(shared, pretrain), *files(shared, segment)):

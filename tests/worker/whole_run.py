@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pairlab.experiment.expansion import IndexJob, PlannedJob
+from pairlab.experiment.expansion import IndexJob, PlannedJob, ScoreJob
 from worker.fork_server import ForkedRun, ForkServer
 from worker.protocol import Description
 
@@ -22,7 +22,7 @@ class Whole(NamedTuple):
 
 
 def describe(
-    planned: PlannedJob | IndexJob,
+    planned: PlannedJob | IndexJob | ScoreJob,
     folder: Path,
     *,
     index_folder: Path | None = None,
@@ -32,7 +32,7 @@ def describe(
     """Returns the description of a first attempt."""
     folder.mkdir(parents=True, exist_ok=True)
     return Description(
-        config=(planned if isinstance(planned, IndexJob) else planned.config).model_dump(mode="json"),
+        config=(planned if isinstance(planned, IndexJob | ScoreJob) else planned.config).model_dump(mode="json"),
         folder=str(folder),
         index_folder=str(index_folder or folder.parent / "index"),
         store_folder=str(folder.parent / "store"),
@@ -40,6 +40,7 @@ def describe(
         data_roots={name: str(root) for name, root in (roots or {}).items()},
         checkpoints=[],
         weights=None,
+        pretraining=None,
         threads=threads,
     )
 
