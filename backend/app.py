@@ -16,6 +16,7 @@ from backend.datasets.endpoints import router as datasets
 from backend.datasets.image_endpoints import router as images
 from backend.datasets.indexing import queue_missing
 from backend.datasets.scene_endpoints import router as scenes
+from backend.datasets.score_endpoints import router as scores
 from backend.datasets.thumbnail_endpoint import KeptThumbnails
 from backend.datasets.thumbnail_endpoint import router as thumbnails
 from backend.errors import InvalidError, NotFoundError
@@ -87,7 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     api = APIRouter(
         prefix=API_PREFIX, dependencies=[Depends(require_token), Depends(_refuse_nul)], responses=PROBLEM_RESPONSES
     )
-    for router in (datasets, scenes, images, experiments, jobs, artifacts, system):
+    for router in (datasets, scenes, images, scores, experiments, jobs, artifacts, system):
         api.include_router(router)
     app.include_router(api)
     # Thumbnails alone take a signature in place of the token; their endpoint asks for one of both.

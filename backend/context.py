@@ -13,6 +13,7 @@ from backend.datasets.registry import Registry
 from backend.datasets.scene_lists import SceneLists
 from backend.datasets.scene_reads import SceneTexts
 from backend.datasets.schemas import Distribution, MarkRead
+from backend.datasets.score_schemas import ScoreCurve
 from backend.datasets.sources import MEBIBYTE, FileVersion, Sources
 from backend.datasets.summary import Summary
 from backend.datasets.thumbnail_urls import ThumbnailUrls
@@ -26,6 +27,8 @@ MARK_BYTES = 16 * MEBIBYTE
 KEPT_DISTRIBUTIONS = 64
 """Each takes some 20 kB."""
 KEPT_SUMMARIES = 256
+KEPT_CURVES = 256
+"""Each takes some 30 kB."""
 
 MarksKey = tuple[str, datetime, int]
 """Name of a dataset, when it was registered, and its `marks_version`."""
@@ -49,6 +52,8 @@ class Context:
     """Per scene table, filter and marks."""
     summaries: BoundedCache[tuple[str, FileVersion], Summary]
     """Per dataset and version of its scene table."""
+    curves: BoundedCache[Hashable, ScoreCurve]
+    """Per change score, chip size and least number of changed pixels."""
 
 
 def open_context(settings: Settings, database: Database) -> Context:
@@ -67,6 +72,7 @@ def open_context(settings: Settings, database: Database) -> Context:
         ),
         distributions=BoundedCache(KEPT_DISTRIBUTIONS),
         summaries=BoundedCache(KEPT_SUMMARIES),
+        curves=BoundedCache(KEPT_CURVES),
     )
 
 

@@ -33,6 +33,11 @@ def experiment_url(experiment: str) -> str:
     return f"{API_PREFIX}/experiments/{quote(experiment, safe='')}"
 
 
+def job_url(job: str) -> str:
+    """Returns the address of a job."""
+    return f"{API_PREFIX}/jobs/{quote(job, safe='')}"
+
+
 def artifact_url(artifact: str) -> str:
     """Returns the address of a file a job wrote."""
     return f"{API_PREFIX}/artifacts/{quote(artifact, safe='')}"

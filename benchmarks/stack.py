@@ -16,10 +16,11 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class RunningStack:
-    """What was started: a client of its API, and the API's process."""
+    """What was started: a client of its API, the API's process, and the folder of all its data."""
 
     client: httpx.Client
     api_process: psutil.Process
+    home: Path
 
 
 @contextmanager
@@ -44,6 +45,6 @@ def fresh_stack(*, data_roots: Mapping[str, Path] | None = None) -> Iterator[Run
                 if "backend.app:create_app" in child.cmdline()
             )
             with httpx.Client(base_url=f"{endpoints['api']}/api/v1", timeout=120, trust_env=False) as client:
-                yield RunningStack(client, api)
+                yield RunningStack(client, api, Path(folder))
         finally:
             subprocess.run([*command, "down", "--home", folder], check=False, env=environment, stdout=sys.stderr)

@@ -6,14 +6,13 @@ from backend.context import CurrentContext
 from backend.cursor import CursorQuery
 from backend.datasets import data_roots, preview, report, service
 from backend.datasets.parameters import NamePath
+from backend.datasets.preview_schemas import PreviewRequest, PreviewResponse
 from backend.datasets.schemas import (
     DataRootRead,
     DatasetCreate,
     DatasetRead,
     DatasetReport,
     Page,
-    PreviewRequest,
-    PreviewResponse,
 )
 from backend.urls import dataset_url
 
@@ -71,11 +70,11 @@ def get_report(context: CurrentContext, name: NamePath) -> DatasetReport:
 
 @router.delete("/datasets/{name}", status_code=status.HTTP_204_NO_CONTENT, summary="Forget a dataset")
 def delete_dataset(context: CurrentContext, name: NamePath) -> None:
-    """Forgets a dataset that no experiment uses, its marks and its index; its files stay where they are."""
+    """Forgets a dataset that no experiment uses, its marks, scores and index; its files stay where they are."""
     service.delete(context, name)
 
 
 @router.post("/pairing/preview", tags=["pairing"], summary="Preview the pairs of an arm")
 def preview_pairing(context: CurrentContext, request: PreviewRequest) -> PreviewResponse:
-    """Draws the pairs an arm would train on, and shows the first of them with the realised noise of all."""
+    """Draws the pairs an arm would train on, and shows some of them with their views, and the realised noise of all."""
     return preview.preview_pairs(context, request)

@@ -1,101 +1,210 @@
 """The pairs an arm would draw, before anything runs."""
 
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+from pydantic import ValidationError
+
 from backend.context import Context
 from backend.datasets.distribution import histogram_of
-from backend.datasets.schemas import PreviewPair, PreviewRequest, PreviewResponse, PreviewView
+from backend.datasets.drawn_pairs import draw_pairs_of
+from backend.datasets.preview_schemas import (
+    Balance,
+    Filtered,
+    PreviewPair,
+    PreviewPoint,
+    PreviewRequest,
+    PreviewResponse,
+    PreviewView,
+    PreviewViews,
+)
 from backend.datasets.service import find_ready
-from backend.errors import InvalidError
 from backend.urls import change_url, image_url
-from pairlab.experiment.expansion import DatasetReference
-from pairlab.experiment.pairing import Pairing, Places
-from pairlab.pairing.drawing import draw_pairs
-from pairlab.pairing.pair import Pair, Shot
-from pairlab.scenes.splits import assign_splits
+from pairlab.experiment.expansion import DatasetReference, ExpansionError, PretrainJob, expand, label_schemes
+from pairlab.experiment.experiment import Arm, Experiment, ExperimentError, problems_of
+from pairlab.experiment.methods import Pretraining
+from pairlab.experiment.protocols import Labels
+from pairlab.pairing.balance import balance_of
+from pairlab.pairing.pair import Pair, PairList, Shot
+from pairlab.scenes.scene import BoolArray, Scene, SceneSource
+from pairlab.views.preview import ViewPair, preview_views
 
 HISTOGRAM_BINS = 10
+ARM = "previewed"
+MOST_POINTS = 256
+"""Points that a pair is shown with, the first that are drawn."""
+DECIMALS = 3
+"""Of pixels: finer than any screen."""
 
 
 def preview_pairs(context: Context, request: PreviewRequest) -> PreviewResponse:
-    """Returns the first pairs of the train split, and figures over all that would be drawn.
+    """Returns some pairs of the arm an experiment would have, and figures over all that would be drawn.
 
     Raises:
-        PairingRefused: the data cannot meet the request.
-        SceneError: no scene passes the filter, or a split has none.
+        ExperimentError, ExpansionError: the pairing contradicts the method or does not fit the dataset.
+        PairingRefused, SceneError, ScoreMissingError: as `draw_pairs_of`.
         ConflictError: the dataset is not indexed yet.
     """
-    found = find_ready(context, request.dataset)
-    dataset = found.reference
-    chips = context.sources.chips(dataset, chip_size=request.chip_size, draw=request.seed, scenes=request.scenes)
-    scenes = {scene.name: scene for scene in chips.scenes}
-    if request.splits.official:  # the dataset's own splits, of which a preview needs train alone
-        assigned = {scene.name: scene.split for scene in chips.scenes}
-    else:
-        assigned = assign_splits(chips.scenes, request.splits)
-    train = {name for name, split in assigned.items() if split == "train"}
-    pairs = draw_pairs(
-        chips.of_scenes(train),
-        acquisitions=chips.scenes[0].acquisitions,
-        pairing=_resolve_control(request.pairing, dataset),
-        places=_places(request),
-        seed=request.seed,
+    dataset = find_ready(context, request.dataset).reference
+    return preview_of(context, config_of(request, dataset), first=request.first, count=request.count)
+
+
+def config_of(request: PreviewRequest, dataset: DatasetReference) -> PretrainJob:
+    """Returns the pretraining that an experiment with this one arm would run.
+
+    Raises:
+        ExperimentError, ExpansionError: there could be no such experiment.
+    """
+    try:
+        experiment = Experiment(
+            name=ARM,
+            dataset=dataset.name,
+            scenes=request.scenes,
+            splits=request.splits,
+            chip_size=request.chip_size,
+            labels=Labels(scheme=label_schemes(dataset.config)[0]),
+            method=request.method,
+            pretraining=Pretraining(batch_size=request.batch_size, augmentation=request.augmentation),
+            transductive=request.transductive,
+            arms={ARM: Arm(pairing=request.pairing)},
+            reference=ARM,
+            seeds=(request.seed,),
+        )
+        jobs = expand(experiment, dataset)
+    except ValidationError as error:
+        raise ExperimentError(list(map(_unnamed, problems_of(error, model=Experiment)))) from error
+    except ExpansionError as error:
+        raise ExpansionError(_unnamed(str(error))) from error
+    config = next(job.config for job in jobs if isinstance(job.config, PretrainJob))
+    return config.model_copy(update={"places": request.places}) if request.places.noisy_only else config
+
+
+def _unnamed(sentence: str) -> str:
+    """Returns a sentence without the name of the arm, which the user did not give."""
+    return sentence.replace(f"arm {ARM!r}: ", "")
+
+
+def preview_of(context: Context, config: PretrainJob, *, first: int, count: int) -> PreviewResponse:
+    """Returns `count` pairs of a pretraining from place `first` of its list on; raises what `draw_pairs_of` raises."""
+    pairs, known = draw_pairs_of(context, config)
+    scenes = {scene.name: scene for scene in known}
+    low, high = np.searchsorted(pairs.position, [first, first + count]).tolist()
+    rows = range(low, high)
+    views = preview_views(
+        pairs,
+        rows,
+        augmentation=config.pretraining.augmentation,
+        method=config.method,
+        seed=config.seed,
+        changed=_changed(context, config, scenes),
+        batch_size=config.pretraining.batch_size,
     )
     return PreviewResponse(
         pairs=[
-            _read_pair(pair, scenes[pair.anchor.scene].event, dataset, request.seed) for pair in pairs[: request.count]
+            _read_pair(pairs[row], view, config=config, scenes=scenes, position=int(pairs.position[row]))
+            for row, view in zip(rows, views, strict=True)
         ],
         drawn=len(pairs),
-        asked_rate=request.pairing.noise.rate,
+        asked_rate=config.pairing.noise.rate,
         realised_rate=pairs.realised_rate,
+        asked_mismatch=config.pairing.noise.mismatch_rate,
+        realised_mismatch=pairs.realised_mismatch,
+        exposure_matched=pairs.exposure_matched,
+        filtered=filtered_of(pairs),
+        balance=read_balance(pairs, known),
         unknown_pairs=int(pairs.unknown.sum()),
         object_change_histogram=histogram_of(pairs.object_change, ends=(0.0, 1.0), bins=HISTOGRAM_BINS),
-        chips=pairs.pool,
+        chips=dict(pairs.pool),
         warnings=list(pairs.warnings),
     )
 
 
-def _resolve_control(pairing: Pairing, dataset: DatasetReference) -> Pairing:
-    """Returns the pairing with the control an experiment would take where none is named."""
-    synthetic = dataset.config.kind == "synthetic"
-    if pairing.noise.control == "rerender" and not synthetic:
-        raise InvalidError("pairing.noise.control: only synthetic scenes can be rendered again; take control 'masked'")
-    if pairing.noise.rate is None or pairing.noise.control is not None:
-        return pairing
-    noise = pairing.noise.model_copy(update={"control": "rerender" if synthetic else "masked"})
-    return pairing.model_copy(update={"noise": noise})
+def filtered_of(pairs: PairList) -> Filtered | None:
+    """Returns what a filter did, as the API tells it."""
+    return None if pairs.filtered is None else Filtered.model_validate(pairs.filtered)
 
 
-def _places(request: PreviewRequest) -> Places:
-    """Returns the pool: the noisy places as soon as the arm sets a rate, as in every experiment."""
-    noise = request.pairing.noise
-    if noise.rate is None or request.places.noisy_only:
-        return request.places
-    return Places(noisy_only=True, extent=noise.extent, min_changed_pixels=noise.min_changed_pixels)
+def read_balance(pairs: PairList, scenes: Sequence[Scene]) -> Balance:
+    """Returns what pairs show, as the API tells it; `scenes` are those of the chips that they were drawn from."""
+    return Balance.model_validate(balance_of(pairs, scenes))
 
 
-def _read_pair(pair: Pair, event: str, dataset: DatasetReference, draw: int) -> PreviewPair:
-    place = {"y": pair.anchor.y, "x": pair.anchor.x, "chip": pair.size, "draw": draw}
+def _changed(context: Context, config: PretrainJob, scenes: Mapping[str, Scene]) -> Callable[[Pair], BoolArray]:
+    """Returns what tells where a pair's place has a relevant change or is unknown; labels alone are read for it."""
 
-    def view(shot: Shot) -> PreviewView:
-        state = shot.state if shot.state != shot.acquisition else None
-        return PreviewView(
-            acquisition=shot.acquisition,
-            state=shot.state,
-            image_url=image_url(dataset, shot.scene, shot.acquisition, state=state, **place),
-        )
+    @lru_cache(maxsize=1)
+    def source() -> SceneSource:
+        known = context.sources.known(config.dataset)
+        return context.sources.open(config.dataset, known, draw=config.seed).source
 
+    @lru_cache(maxsize=4)
+    def of_scene(name: str) -> BoolArray:
+        maps = source().change(scenes[name], pixels=False)
+        return maps.changed | maps.unknown
+
+    def of_pair(pair: Pair) -> BoolArray:
+        place = pair.anchor
+        return of_scene(place.scene)[place.y : place.y + pair.size, place.x : place.x + pair.size]
+
+    return of_pair
+
+
+def _read_pair(
+    pair: Pair, views: ViewPair, *, config: PretrainJob, scenes: Mapping[str, Scene], position: int
+) -> PreviewPair:
+    dataset, draw = config.dataset, config.seed
+    anchor, positive = pair.anchor, pair.positive
+    place = {"y": anchor.y, "x": anchor.x, "chip": pair.size, "draw": draw}
     return PreviewPair(
-        scene=pair.anchor.scene,
-        event=event,
-        y=pair.anchor.y,
-        x=pair.anchor.x,
+        position=position,
+        scene=anchor.scene,
+        event=scenes[anchor.scene].event,
+        y=anchor.y,
+        x=anchor.x,
+        positive_scene=positive.scene,
+        positive_event=scenes[positive.scene].event,
+        positive_y=positive.y,
+        positive_x=positive.x,
         size=pair.size,
-        anchor=view(pair.anchor),
-        positive=view(pair.positive),
+        anchor=_read_shot(anchor, pair.size, dataset, draw),
+        positive=_read_shot(positive, pair.size, dataset, draw),
         changed_pixels=pair.changed_pixels,
         change_share=pair.change_share,
         object_change_share=pair.object_change_share,
         noisy=pair.noisy,
         unknown=pair.unknown,
         control=pair.control,
-        change_url=change_url(dataset, pair.anchor.scene, **place),
+        mismatched=pair.mismatched,
+        shift=pair.shift,
+        score=pair.score,
+        change_url=change_url(dataset, anchor.scene, **place),
+        views=_read_views(views, pair.size),
+    )
+
+
+def _read_shot(shot: Shot, size: int, dataset: DatasetReference, draw: int) -> PreviewView:
+    state = shot.state if shot.state != shot.acquisition else None
+    place = {"y": shot.y, "x": shot.x, "chip": size, "draw": draw}
+    return PreviewView(
+        acquisition=shot.acquisition,
+        state=shot.state,
+        image_url=image_url(dataset, shot.scene, shot.acquisition, state=state, **place),
+    )
+
+
+def _read_views(views: ViewPair, size: int) -> PreviewViews:
+    points_a, points_b = (
+        np.round(points[:MOST_POINTS], DECIMALS).tolist() for points in (views.points_a, views.points_b)
+    )
+    return PreviewViews.model_validate(
+        {
+            "anchor": views.anchor.tolist(),
+            "positive": views.positive.tolist(),
+            "size": size,
+            "points": [
+                PreviewPoint(a=a, b=b, excluded=excluded)
+                for a, b, excluded in zip(points_a, points_b, views.excluded[:MOST_POINTS].tolist(), strict=True)
+            ],
+        }
     )

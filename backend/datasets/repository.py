@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, func, select
+from sqlalchemy import Select, bindparam, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from backend.artifacts.tables import ArtifactRow
 from backend.datasets.tables import DatasetRow, SceneMarkRow
-from backend.experiments.tables import ExperimentRow
+from backend.experiments.tables import ExperimentJobRow, ExperimentRow
 from backend.jobs.schemas import JobStatus
 from backend.jobs.tables import JobEventRow, JobRow
 
 INDEX = "index"
+SCORE = "score"
+OF_DATASETS = (INDEX, SCORE)
+"""Kinds of jobs that look through a dataset as a whole; what they find goes with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +85,38 @@ def add(session: Session, row: DatasetRow) -> None:
 
 
 def delete_with_index_jobs(session: Session, row: DatasetRow) -> None:
-    """Forgets a dataset, its marks and the jobs that indexed it; one that runs finds its lease gone and stops."""
-    jobs = select(JobRow.id).where(JobRow.dataset == row.name, JobRow.kind == INDEX)
+    """Forgets a dataset, its marks and the jobs that indexed and scored it; one that runs finds its lease gone."""
+    of_dataset = (JobRow.dataset == row.name, JobRow.kind.in_(OF_DATASETS))
+    jobs = select(JobRow.id).where(*of_dataset)
     for table in (JobEventRow, ArtifactRow):
         session.execute(delete(table).where(table.job_id.in_(jobs)))
-    session.execute(delete(JobRow).where(JobRow.dataset == row.name, JobRow.kind == INDEX))
+    session.execute(delete(JobRow).where(*of_dataset))
     session.execute(delete(SceneMarkRow).where(SceneMarkRow.dataset == row.name))
     session.delete(row)
     session.flush()
 
 
 def experiments_using(session: Session, name: str, *, limit: int) -> Sequence[str]:
-    """Returns the names of the newest experiments on a dataset."""
-    query = select(ExperimentRow.name).where(ExperimentRow.dataset == name).order_by(ExperimentRow.created_at.desc())
-    return session.scalars(query.limit(limit)).all()
+    """Returns the names of the newest experiments on a dataset, or with an arm that is pretrained on it."""
+    pretraining = (
+        select(ExperimentJobRow.experiment_id)
+        .join(JobRow, JobRow.id == ExperimentJobRow.job_id)
+        .where(JobRow.dataset == name)
+    )
+    query = select(ExperimentRow.name).where(or_(ExperimentRow.dataset == name, ExperimentRow.id.in_(pretraining)))
+    return session.scalars(query.order_by(ExperimentRow.created_at.desc()).limit(limit)).all()
 
 
 def jobs_using(session: Session, name: str, *, limit: int) -> Sequence[str]:
-    """Returns the ids of the newest jobs on a dataset that train on it; those that index it are no users."""
-    query = select(JobRow.id).where(JobRow.dataset == name, JobRow.kind != INDEX).order_by(JobRow.created_at.desc())
-    return session.scalars(query.limit(limit)).all()
+    """Returns the ids of the newest jobs on a dataset that train on it; those that index or score it are no users."""
+    query = select(JobRow.id).where(JobRow.dataset == name, JobRow.kind.not_in(OF_DATASETS))
+    return session.scalars(query.order_by(JobRow.created_at.desc()).limit(limit)).all()
+
+
+def score_jobs(session: Session, name: str) -> Sequence[JobRow]:
+    """Returns the jobs that compute change scores of a dataset, the newest first."""
+    query = select(JobRow).where(JobRow.dataset == name, JobRow.kind == SCORE)
+    return session.scalars(query.order_by(JobRow.created_at.desc(), JobRow.id)).all()
 
 
 def _with_index_job() -> Select[Any]:

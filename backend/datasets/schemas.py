@@ -6,9 +6,6 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from pairlab.experiment.datasets import DatasetConfig, DatasetName
-from pairlab.experiment.pairing import Pairing, Places
-from pairlab.experiment.protocols import Splits
-from pairlab.experiment.scene_filter import SceneFilter
 
 Item = TypeVar("Item")
 
@@ -270,79 +267,3 @@ class DatasetReport(BaseModel):
     bands: BandStatistics
     store: StoreUsage | None
     """null where scenes are rendered."""
-
-
-class PreviewRequest(BaseModel):
-    """Which pairs would be drawn?"""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "dataset": "quickstart",
-                    "pairing": {"policy": "temporal", "pairs": 1000, "noise": {"rate": 0.5}},
-                    "seed": 0,
-                    "count": 12,
-                }
-            ]
-        },
-    )
-
-    dataset: DatasetName
-    pairing: Pairing
-    places: Places = Places()
-    scenes: SceneFilter = SceneFilter()
-    """Which scenes of the dataset take part at all."""
-    splits: Splits = Splits()
-    """Which scenes count as train; without `test_events` the dataset's own train split."""
-    chip_size: int = Field(default=64, ge=32, le=1024, multiple_of=32)
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
-    count: Annotated[int, Field(ge=1, le=64)] = 12
-
-
-class PreviewView(BaseModel):
-    """One side of a pair."""
-
-    acquisition: str
-    state: str
-    """Whose object states are shown; differs from the acquisition only under control rerender."""
-    image_url: str
-    """PNG of the chip, below the API's prefix."""
-
-
-class PreviewPair(BaseModel):
-    """One drawn pair."""
-
-    scene: str
-    event: str
-    y: int
-    x: int
-    size: int
-    anchor: PreviewView
-    positive: PreviewView
-    changed_pixels: int
-    change_share: float
-    object_change_share: float
-    noisy: bool
-    unknown: bool
-    control: Literal["rerender", "masked"] | None
-    """What stands in for a noisy pair here."""
-    change_url: str
-    """Class-index PNG of the chip: 0 unchanged, 1 relevant change, 255 unknown."""
-
-
-class PreviewResponse(BaseModel):
-    """The pairs an arm would draw: the first `count`, and figures over all of them."""
-
-    pairs: list[PreviewPair]
-    drawn: int
-    asked_rate: float | None
-    realised_rate: float
-    """Share of noisy pairs among all pairs drawn."""
-    unknown_pairs: int
-    object_change_histogram: Histogram
-    """Realised noise: object change share over all pairs drawn (what the loss sees: 0 where a control stands in)."""
-    chips: dict[str, int]
-    """The pool: chips, noisy, clean, unknown."""
-    warnings: list[str]

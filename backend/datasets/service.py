@@ -127,7 +127,7 @@ def scene_of(table: SceneTable, dataset: str, name: str) -> Scene:
 
 
 def delete(context: Context, name: str) -> None:
-    """Forgets a dataset that nothing uses, with its marks and its index; its files stay where they are."""
+    """Forgets a dataset that nothing uses, with its marks, change scores and index; its files stay where they are."""
     with context.database.write() as session:
         row = repository.find(session, name)
         if row is None:

@@ -1,16 +1,19 @@
 """Datasets opened for reading and what is known of their scenes, shared by all requests of a process."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from backend.datasets.bounded_cache import BoundedCache
 from backend.errors import NotFoundError
-from pairlab.experiment.expansion import DatasetReference
+from pairlab.experiment.expansion import DatasetReference, PretrainJob, ScoreJob, SegmentJob
 from pairlab.experiment.model import content_hash
 from pairlab.experiment.scene_filter import SceneFilter
+from pairlab.pairing.cell_scores import CellScores
+from pairlab.pairing.job_pairs import trainable_chips
+from pairlab.pairing.score_file import files_of, read_scores
 from pairlab.scenes.dataset import draw_of, open_dataset, read_dataset_index, selected
 from pairlab.scenes.index import ChipIndex, DatasetIndex, SceneTable
 from pairlab.scenes.index_file import read_table
@@ -28,8 +31,10 @@ TABLE_BYTES = 256 * MEBIBYTE
 """The table of all of xBD takes 40 MB."""
 INDEX_BYTES = 256 * MEBIBYTE
 """The squares of all of xBD take 90 MB."""
-CHIP_BYTES = 256 * MEBIBYTE
-"""The chips of all of xBD at 64 pixels take 160 MB."""
+CHIP_BYTES = 512 * MEBIBYTE
+"""The chips of all of xBD take 150 MB at 64 pixels, those of its train split 120 MB (490 MB at 32)."""
+SCORE_BYTES = 256 * MEBIBYTE
+"""A change score of all of xBD takes 45 MB."""
 SCENE_BYTES = 2500
 """What a scene with its names, files and texts takes in memory, about."""
 
@@ -79,9 +84,8 @@ class Sources:
         self._draws: BoundedCache[tuple[str, int], OpenDataset] = BoundedCache(OPEN_DRAWS)
         self._tables: BoundedCache[FileVersion, SceneTable | None] = BoundedCache(TABLE_BYTES, size_of=_table_bytes)
         self._indices: BoundedCache[FileVersion, DatasetIndex] = BoundedCache(INDEX_BYTES, size_of=_index_bytes)
-        self._chips: BoundedCache[tuple[FileVersion, int, str], ChipIndex] = BoundedCache(
-            CHIP_BYTES, size_of=_chip_bytes
-        )
+        self._chips: BoundedCache[tuple[FileVersion, str], ChipIndex] = BoundedCache(CHIP_BYTES, size_of=_chip_bytes)
+        self._scores: BoundedCache[FileVersion, CellScores | None] = BoundedCache(SCORE_BYTES, size_of=_score_bytes)
 
     def version(self, dataset: DatasetReference) -> FileVersion | None:
         """Returns which version of the scene table is there, if any; reads nothing."""
@@ -134,14 +138,44 @@ class Sources:
         Raises:
             SceneError: it is not indexed, or no scene passes.
         """
-        draw = draw_of(dataset.config, draw)
         wanted = scenes or SceneFilter()
+        which = {"chip_size": chip_size, "scenes": wanted.model_dump(mode="json")}
+        return self._kept_chips(dataset, draw, which, lambda index: selected(index, wanted).chips(chip_size))
+
+    def trainable(self, config: PretrainJob | SegmentJob) -> ChipIndex:
+        """Returns the chips that a job may train on; of a transductive pretraining, those of all splits.
+
+        Raises:
+            SceneError: its dataset is not indexed, no scene passes its filter, or a split has none.
+        """
+        transductive = isinstance(config, PretrainJob) and config.transductive
+
+        def make(_index: DatasetIndex) -> ChipIndex:
+            # From all chips, which stay: other splits of them are a copy, and counting them anew takes ten times that.
+            chips = self.chips(config.dataset, chip_size=config.chip_size, draw=config.seed, scenes=config.scenes)
+            return trainable_chips(chips, config.splits, transductive=transductive)
+
+        which = config.model_dump(mode="json", include={"scenes", "splits", "chip_size"})
+        return self._kept_chips(config.dataset, config.seed, {**which, "transductive": transductive}, make)
+
+    def scores(self, job: ScoreJob) -> CellScores | None:
+        """Returns a change score of a dataset; None where it is not computed."""
+        version = self.score_version(job)
+        return None if version is None else self._scores.get(version, lambda: read_scores(version.path))
+
+    def score_version(self, job: ScoreJob) -> FileVersion | None:
+        """Returns which version of a change score is there, if any; reads nothing."""
+        return _version(files_of(job, self._index_folder).path)
+
+    def _kept_chips(
+        self, dataset: DatasetReference, seed: int, which: dict[str, Any], make: Callable[[DatasetIndex], ChipIndex]
+    ) -> ChipIndex:
+        draw = draw_of(dataset.config, seed)
         index = self._read_index(dataset, draw)
         version = _version(self._index_path(dataset, draw))
         if version is None:  # deleted this moment
-            return selected(index, wanted).chips(chip_size)
-        key = (version, chip_size, content_hash(wanted))
-        return self._chips.get(key, lambda: selected(index, wanted).chips(chip_size))
+            return make(index)
+        return self._chips.get((version, content_hash(which)), lambda: make(index))
 
     def _read_index(self, dataset: DatasetReference, draw: int) -> DatasetIndex:
         def read() -> DatasetIndex:
@@ -182,3 +216,7 @@ def _index_bytes(index: DatasetIndex) -> int:
 
 def _chip_bytes(chips: ChipIndex) -> int:
     return sum(getattr(value, "nbytes", 0) for value in vars(chips).values())
+
+
+def _score_bytes(scores: CellScores | None) -> int:
+    return 0 if scores is None else scores.values.nbytes + scores.cells.nbytes + 100 * len(scores.scenes)

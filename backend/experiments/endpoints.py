@@ -4,11 +4,13 @@ from fastapi import APIRouter, Header, Path, Query, Response, status
 
 from backend.context import CurrentContext
 from backend.cursor import CursorQuery
+from backend.datasets.preview_schemas import ExperimentPreview
 from backend.datasets.schemas import Page
-from backend.experiments import examples, results, service
+from backend.experiments import examples, preview, results, service
 from backend.experiments.schemas import (
     ExampleRead,
     ExperimentDetail,
+    ExperimentPreviewRequest,
     ExperimentRead,
     ExperimentSubmit,
     PlanRead,
@@ -38,6 +40,12 @@ def list_examples() -> list[ExampleRead]:
 def validate_experiment(context: CurrentContext, request: ExperimentSubmit) -> PlanRead:
     """Checks an experiment against its dataset; returns jobs, realised noise and an estimate, and queues nothing."""
     return service.validate(context, request)
+
+
+@router.post("/preview", tags=["pairing"], summary="Preview the pairs of all arms")
+def preview_experiment(context: CurrentContext, request: ExperimentPreviewRequest) -> ExperimentPreview:
+    """Draws the pairs of every pretrained arm, and shows those at the same places of the list that the arms share."""
+    return preview.preview_arms(context, request)
 
 
 @router.post("", status_code=status.HTTP_202_ACCEPTED, summary="Submit an experiment")

@@ -1,14 +1,23 @@
 """How long an experiment will take, from speeds measured on this installation."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from backend.jobs.tables import JobRow
-from pairlab.experiment.expansion import PlannedJob, PretrainJob, SegmentJob
+from pairlab.experiment.expansion import PlannedJob, PretrainJob, ScoreJob, SegmentJob
 
 Likeness = Callable[[dict[str, Any]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Finished jobs, newest first, whose speed tells that of others."""
+
+    pretrained: Sequence[JobRow] = ()
+    segmented: Sequence[JobRow] = ()
+    scored: Sequence[JobRow] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,62 +28,98 @@ class Estimate:
     basis: str
 
 
+class _UnknownSpeedError(Exception):
+    """Nothing of the kind has finished yet; the message is the sentence."""
+
+
 def estimate(
-    jobs: Iterable[PlannedJob], *, pretrained: Sequence[JobRow], segmented: Sequence[JobRow], slots: int | None
+    jobs: Iterable[PlannedJob],
+    *,
+    measured: Measured,
+    slots: int | None,
+    scenes: Mapping[str, int],
+    shared: int = 0,
 ) -> Estimate:
     """Returns the time the jobs will take.
 
     Args:
         jobs: those that still have to run.
-        pretrained: finished pretrain jobs, newest first; those of the same network, method and chip size count alone
-            where there are any.
-        segmented: finished segment jobs; those of the same network, chip size and protocols alone where there are any.
+        measured: of pretrainings, those of the same network, method and chip size count alone where there are any; of
+            segmentations, those of the same network, chip size and protocols; of change scores, those of the same
+            score.
         slots: jobs that run at once; None where that is not known.
+        scenes: per dataset, how many it has.
+        shared: pretrainings that are saved because arms or earlier experiments share them.
     """
-    configs = [job.config for job in jobs]
-    pretrained = [row for row in pretrained if "pairs_per_s" in row.results]
-    segmented = [row for row in segmented if row.results.get("protocols")]
-    pretrain = [config for config in configs if isinstance(config, PretrainJob)]
-    segment = [config for config in configs if isinstance(config, SegmentJob)]
+    configs = sorted((job.config for job in jobs), key=lambda config: config.kind)
+    sharing = [f"{_counted(shared, 'pretraining')} saved by sharing"] if shared else []
     if not configs:
-        return Estimate(0.0, "every job's result exists and is taken over")
-    if pretrain and not pretrained:
-        return Estimate(None, "no pretraining has finished here yet, so its speed is not known")
-    if segment and not segmented:
-        return Estimate(None, "no segmentation has finished here yet, so its speed is not known")
-    seconds, sentences = 0.0, []
-    if pretrain:
-        speed, sentence = _pairs_per_second(pretrain[0], pretrained)
-        seconds += sum(config.pretraining.steps * config.pretraining.batch_size for config in pretrain) / speed
-        sentences.append(sentence)
-    if segment:
-        each, sentence = _segment_seconds(segment[0], segmented)
-        seconds += each * len(segment)
-        sentences.append(sentence)
+        return Estimate(0.0, ", ".join(["every job's result exists and is taken over", *sharing]))
+    seconds, sentences = 0.0, dict[str, None]()
+    try:
+        for config in configs:
+            each, sentence = _seconds(config, measured, scenes)
+            seconds += each
+            sentences[sentence] = None
+    except _UnknownSpeedError as error:
+        return Estimate(None, ", ".join([str(error), *sharing]))
     at_once = max(1, min(slots or 1, len(configs)))
-    sentences.append(f"{at_once} at a time" if slots else "as if they ran one after another")
-    return Estimate(seconds / at_once, ", ".join(sentences))
+    in_turn = f"{at_once} at a time" if slots else "as if they ran one after another"
+    return Estimate(seconds / at_once, ", ".join([*sentences, in_turn, *sharing]))
 
 
-def _pairs_per_second(config: PretrainJob, finished: Sequence[JobRow]) -> tuple[float, str]:
-    rows, same = _alike(config.model_dump(mode="json"), finished, lambda each: (_network(each), each["method"]["name"]))
+def _seconds(
+    config: PretrainJob | SegmentJob | ScoreJob, measured: Measured, scenes: Mapping[str, int]
+) -> tuple[float, str]:
+    """Returns what a job will take, and where that is known from."""
+    if isinstance(config, PretrainJob):
+        return _pretrain_seconds(config, [row for row in measured.pretrained if "pairs_per_s" in row.results])
+    if isinstance(config, SegmentJob):
+        return _segment_seconds(config, [row for row in measured.segmented if row.results.get("protocols")])
+    return _score_seconds(config, [row for row in measured.scored if row.results.get("seconds")], scenes)
+
+
+def _pretrain_seconds(config: PretrainJob, finished: Sequence[JobRow]) -> tuple[float, str]:
+    if not finished:
+        raise _UnknownSpeedError("no pretraining has finished here yet, so its speed is not known")
+    rows, same = _alike(config.model_dump(mode="json"), finished, lambda each: (_network(each), _method(each)))
     speed = median(max(float(row.results["pairs_per_s"]), 1e-6) for row in rows)
-    return speed, f"median speed of {_counted(len(rows), 'pretraining')} {same}: {speed:,.0f} pairs/s"
+    sentence = f"median speed of {_counted(len(rows), 'pretraining')} {same}: {speed:,.0f} pairs/s"
+    return config.pretraining.steps * config.pretraining.batch_size / speed, sentence
 
 
 def _segment_seconds(config: SegmentJob, finished: Sequence[JobRow]) -> tuple[float, str]:
+    if not finished:
+        raise _UnknownSpeedError("no segmentation has finished here yet, so its speed is not known")
     rows, same = _alike(config.model_dump(mode="json"), finished, lambda each: (_network(each), each["protocols"]))
     seconds = median(sum(each["seconds"] for each in row.results["protocols"].values()) for row in rows)
     return seconds, f"median of {_counted(len(rows), 'segmentation')} {same}: {seconds:,.0f} s"
 
 
+def _score_seconds(config: ScoreJob, finished: Sequence[JobRow], scenes: Mapping[str, int]) -> tuple[float, str]:
+    name = config.score.name
+    rows = [row for row in finished if row.config["score"] == config.score.model_dump(mode="json")]
+    if not rows:
+        raise _UnknownSpeedError(
+            f"no change score {name} of these settings has been computed here yet, so its speed is not known"
+        )
+    speed = median(row.results["scenes"] / max(float(row.results["seconds"]), 1e-6) for row in rows)
+    sentence = f"median speed of {_counted(len(rows), 'change score')} {name}: {speed:,.1f} scenes/s"
+    return scenes[config.dataset.name] / speed, sentence
+
+
 def _alike(config: dict[str, Any], rows: Sequence[JobRow], likeness: Likeness) -> tuple[Sequence[JobRow], str]:
     alike = [row for row in rows if likeness(row.config) == likeness(config)]
-    return (alike, "of this kind") if alike else (rows, "of other networks or sizes")
+    return (alike, "of this kind") if alike else (rows, "of other networks, methods or sizes")
 
 
 def _network(config: dict[str, Any]) -> object:
     return config["network"], config["chip_size"]
+
+
+def _method(config: dict[str, Any]) -> object:
+    method = config["method"]
+    return method["name"], method.get("matching", "geometric"), method.get("change_weight") is None
 
 
 def _counted(number: int, noun: str) -> str:

@@ -1,32 +1,41 @@
-"""What an experiment would run: checked against its dataset before anything is queued."""
+"""What an experiment would run: checked against its datasets before anything is queued."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from backend.context import Context
 from backend.datasets import repository as datasets
+from backend.datasets.score_service import check_score
 from backend.datasets.service import find, find_ready, summary_of, unknown_dataset
 from backend.errors import ConflictError, InvalidError
+from backend.experiments.arm_draws import ArmDraw, ArmDraws, draw_arms, named_arms
+from backend.experiments.contrasts import TRANSDUCTIVE, several_factors, unmatched_exposure
 from backend.experiments.schemas import ExperimentSubmit
-from pairlab.experiment.expansion import DatasetReference, PlannedJob, PretrainJob, expand
+from pairlab.experiment.expansion import DatasetReference, PlannedJob, ScoreJob, SegmentJob, expand
 from pairlab.experiment.experiment import Experiment, dump_experiment, load_experiment
-from pairlab.pairing.drawing import PairingRefused, draw_pairs
-from pairlab.scenes.index import ChipIndex
 from pairlab.scenes.splits import assign_splits
 from pairlab.verdict import LEAST_SEEDS
+
+CHECK_SECONDS = 2.0
+"""How long a plan draws further seeds than the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An experiment that its dataset can serve, with the jobs it becomes."""
+    """An experiment that its datasets can serve, with the jobs it becomes."""
 
     experiment: Experiment
     yaml: str
-    dataset: DatasetReference
+    datasets: tuple[DatasetReference, ...]
+    """The experiment's own first, then those that arms pretrain on."""
     jobs: tuple[PlannedJob, ...]
     """In the order they should start."""
-    realised_noise: dict[str, float | None]
+    arms: dict[str, ArmDraw | None]
+    """What each draws; None of baselines, and where a change score is not computed yet."""
+    missing_scores: frozenset[str]
+    """Keys of the score jobs whose scores are not there, though the job may have succeeded once."""
     warnings: list[str]
 
 
@@ -38,19 +47,39 @@ def read_experiment(request: ExperimentSubmit) -> tuple[Experiment, str]:
     return request.experiment, dump_experiment(request.experiment)
 
 
-def plan_experiment(context: Context, request: ExperimentSubmit) -> Plan:
-    """Returns the jobs of an experiment and the noise its arms would draw.
+def find_datasets(context: Context, experiment: Experiment) -> tuple[DatasetReference, ...]:
+    """Returns the datasets of an experiment, its own first, then those that arms pretrain on.
 
     Raises:
-        ExperimentError, ExpansionError, SceneError, InvalidError: it cannot be read, or its dataset cannot serve it.
+        InvalidError: one is not registered.
+        ConflictError: one is not indexed yet.
+    """
+    named = {experiment.dataset: "dataset"}
+    for name, arm in experiment.arms.items():
+        if arm.dataset is not None:
+            named.setdefault(arm.dataset, f"arms.{name}.dataset")
+    return tuple(_find_dataset(context, name, field) for name, field in named.items())
+
+
+def plan_experiment(context: Context, request: ExperimentSubmit, *, seconds: float = CHECK_SECONDS) -> Plan:
+    """Returns the jobs of an experiment and the pairs its arms would draw.
+
+    Args:
+        context: the application's.
+        request: the experiment.
+        seconds: how long further seeds than the first are drawn.
+
+    Raises:
+        ExperimentError, ExpansionError, SceneError, InvalidError: it cannot be read, or its datasets cannot serve it.
+        ConflictError: a dataset is not indexed yet.
     """
     experiment, yaml = read_experiment(request)
-    dataset = _find_dataset(context, experiment.dataset)
-    jobs = expand(experiment, dataset)
-    _check_labels(context, dataset, experiment)
-    train = _train_chips(context, dataset, experiment)
-    realised_noise, problems, warnings = _draw_arms(experiment, jobs, train)
-    chips = int(np.count_nonzero(train.valid_pixels))
+    found = find_datasets(context, experiment)
+    jobs = expand(experiment, found[0], pretrained_on={dataset.name: dataset for dataset in found[1:]})
+    _check_labels(context, found[0], experiment)
+    chips = _labelled_chips(context, jobs)
+    draws = draw_arms(context, experiment, jobs, seconds=seconds)
+    problems = [*_unequal_bands(context, experiment, found), *draws.problems, *_impossible_scores(context, jobs)]
     if chips < experiment.labels.train_chips:
         problems.append(
             f"labels.train_chips asks for {experiment.labels.train_chips} labelled chips; the train split has {chips} "
@@ -58,18 +87,16 @@ def plan_experiment(context: Context, request: ExperimentSubmit) -> Plan:
         )
     if problems:
         raise InvalidError("; ".join(problems), problems=problems)
-    if len(experiment.seeds) < LEAST_SEEDS:
-        warnings.append(
-            f"{len(experiment.seeds)} seed{'s' * (len(experiment.seeds) > 1)}: the table will show differences, but no "
-            f"verdict is given below {LEAST_SEEDS} seeds"
-        )
-    return Plan(experiment, yaml, dataset, jobs, realised_noise, warnings)
+    missing = frozenset(
+        job.key for job in jobs if isinstance(job.config, ScoreJob) and context.sources.scores(job.config) is None
+    )
+    return Plan(experiment, yaml, found, jobs, draws.arms, missing, _warnings(experiment, draws))
 
 
-def _find_dataset(context: Context, name: str) -> DatasetReference:
+def _find_dataset(context: Context, name: str, field: str) -> DatasetReference:
     with context.database.read() as session:
         if datasets.find(session, name) is None:
-            sentence = f"dataset: {unknown_dataset(session, name)}; register it first"
+            sentence = f"{field}: {unknown_dataset(session, name)}; register it first"
             raise InvalidError(sentence, problems=[sentence])
     try:
         return find_ready(context, name).reference
@@ -86,37 +113,53 @@ def _check_labels(context: Context, dataset: DatasetReference, experiment: Exper
         raise InvalidError(sentence, problems=[sentence])
 
 
-def _train_chips(context: Context, dataset: DatasetReference, experiment: Experiment) -> ChipIndex:
-    chips = context.sources.chips(
-        dataset, chip_size=experiment.chip_size, draw=experiment.seeds[0], scenes=experiment.scenes
-    )
-    splits = assign_splits(chips.scenes, experiment.splits)
-    return chips.of_scenes({name for name, split in splits.items() if split == "train"})
+def _unequal_bands(context: Context, experiment: Experiment, datasets: Sequence[DatasetReference]) -> list[str]:
+    """Returns a sentence for each arm whose network would take other images than those that are segmented."""
+    known = {dataset.name: context.sources.known(dataset) for dataset in datasets}
+    bands = {name: len(scenes.table.bands) for name, scenes in known.items() if scenes is not None}
+    own = bands.get(experiment.dataset)
+    return [
+        f"arm {name!r}: the images of dataset {arm.dataset!r} and those of {experiment.dataset!r}, which are "
+        f"segmented, have other numbers of bands ({bands[arm.dataset]} and {own}): take a dataset with as many"
+        for name, arm in experiment.arms.items()
+        if arm.dataset in bands and bands[arm.dataset] != own
+    ]
 
 
-def _draw_arms(
-    experiment: Experiment, jobs: tuple[PlannedJob, ...], train: ChipIndex
-) -> tuple[dict[str, float | None], list[str], list[str]]:
-    """Returns per arm the noise it would draw with the first seed, what is refused, and what is worth knowing."""
-    realised: dict[str, float | None] = dict.fromkeys(experiment.arms)
-    problems: list[str] = []
-    warnings: list[str] = []
+def _impossible_scores(context: Context, jobs: Sequence[PlannedJob]) -> list[str]:
+    """Returns a sentence for each change score that its dataset cannot have, with the arms that filter by it."""
+    problems = []
     for job in jobs:
-        if not isinstance(job.config, PretrainJob) or job.config.seed != experiment.seeds[0]:
-            continue
-        arms = list(dict.fromkeys(arm for arm, _ in job.uses))
-        named = f"arm{'s' * (len(arms) > 1)} {', '.join(map(repr, arms))}"
-        try:
-            pairs = draw_pairs(
-                train,
-                acquisitions=train.scenes[0].acquisitions,
-                pairing=job.config.pairing,
-                places=job.config.places,
-                seed=job.config.seed,
-            )
-        except PairingRefused as error:
-            problems.append(f"{named}: {error}")
-            continue
-        realised.update(dict.fromkeys(arms, pairs.realised_rate))
-        warnings.extend(f"{named}: {warning}" for warning in pairs.warnings)
-    return realised, problems, warnings
+        if isinstance(job.config, ScoreJob):
+            found = find_ready(context, job.config.dataset.name)
+            try:
+                with context.database.read() as session:
+                    check_score(context, session, found, job.config)
+            except InvalidError as error:
+                problems.append(f"{named_arms(arm for arm, _ in job.uses)}: filter.{error.detail}")
+    return list(dict.fromkeys(problems))
+
+
+def _labelled_chips(context: Context, jobs: Sequence[PlannedJob]) -> int:
+    """Returns how many chips with data segmentation may take its labelled ones from, with the first seed.
+
+    Raises:
+        SceneError: no scene passes the filter, or a split has none.
+    """
+    segment = next(job.config for job in jobs if isinstance(job.config, SegmentJob))
+    chips = context.sources.trainable(segment)
+    assign_splits(chips.scenes, segment.splits)  # validation and test must have scenes too
+    return int(np.count_nonzero(chips.valid_pixels))
+
+
+def _warnings(experiment: Experiment, draws: ArmDraws) -> list[str]:
+    matched = {name: None if draw is None else draw.exposure_matched for name, draw in draws.arms.items()}
+    warnings = [*draws.warnings, *several_factors(experiment), *unmatched_exposure(experiment, matched)]
+    if experiment.transductive:
+        warnings.append(TRANSDUCTIVE)
+    if len(experiment.seeds) < LEAST_SEEDS:
+        warnings.append(
+            f"{len(experiment.seeds)} seed{'s' * (len(experiment.seeds) > 1)}: the table will show differences, but no "
+            f"verdict is given below {LEAST_SEEDS} seeds"
+        )
+    return warnings

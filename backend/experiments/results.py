@@ -10,13 +10,12 @@ from backend.datasets.summary import classes_of
 from backend.experiments import repository
 from backend.experiments.schemas import ArmResult, ResultsRead, SeedScore
 from backend.experiments.service import find, status_of
+from backend.experiments.shown_pairs import JobsByUse, ShownPairs, notes_on_pairs, shown_by
 from backend.experiments.tables import ExperimentJobRow
 from backend.jobs.schemas import JobStatus
 from backend.jobs.tables import JobRow
 from pairlab.experiment.experiment import Experiment
 from pairlab.verdict import LEAST_SEEDS, mean, paired_difference, sample_deviation
-
-JobsByUse = Mapping[tuple[str, int], JobRow]
 
 
 def results_of(context: Context, experiment_id: str) -> ResultsRead:
@@ -28,14 +27,23 @@ def results_of(context: Context, experiment_id: str) -> ResultsRead:
         status = status_of(row, repository.tallies(session, [row.id])[row.id])
     dataset = find_dataset(context, row.dataset).row
     experiment = Experiment.model_validate(row.spec)
-    segment, pretrain = (_by_use(uses, jobs, kind) for kind in ("segment", "pretrain"))
+    segment, pretrain, score = (_by_use(uses, jobs, kind) for kind in ("segment", "pretrain", "score"))
     scores = {
         (arm, protocol.name): _scores(experiment, arm, protocol.name, segment)
         for arm in experiment.arms
         for protocol in experiment.protocols
     }
+    shown = {arm: shown_by(experiment, arm, pretrain, score) for arm in experiment.arms}
     rows = [
-        _row(experiment, arm, protocol, seeds, scores[experiment.reference, protocol], segment, pretrain)
+        _row(
+            experiment,
+            arm,
+            protocol,
+            seeds=seeds,
+            reference=scores[experiment.reference, protocol],
+            segment=segment,
+            shown=shown[arm],
+        )
         for (arm, protocol), seeds in scores.items()
     ]
     return ResultsRead(
@@ -47,7 +55,10 @@ def results_of(context: Context, experiment_id: str) -> ResultsRead:
         reference=experiment.reference,
         margin=experiment.margin,
         rows=rows,
-        notes=_notes(experiment, rows, segment, synthetic=dataset.config["kind"] == "synthetic"),
+        notes=[
+            *_notes(experiment, rows, segment, synthetic=dataset.config["kind"] == "synthetic"),
+            *notes_on_pairs(experiment, shown),
+        ],
     )
 
 
@@ -71,20 +82,16 @@ def _row(
     experiment: Experiment,
     arm: str,
     protocol: str,
+    *,
     seeds: list[SeedScore],
     reference: list[SeedScore],
     segment: JobsByUse,
-    pretrain: JobsByUse,
+    shown: ShownPairs,
 ) -> ArmResult:
     mious = [score.miou for score in seeds]
     xview2 = [score.xview2 for score in seeds if score.xview2 is not None]
     is_reference = arm == experiment.reference
     difference = None if is_reference else paired_difference(_by_seed(seeds), _by_seed(reference))
-    noise = [
-        job.facts["realised_noise"]
-        for (name, _), job in pretrain.items()
-        if name == arm and "realised_noise" in job.facts
-    ]
     scored = {score.seed for score in seeds}
     missing = [seed for seed in experiment.seeds if seed not in scored]
     return ArmResult(
@@ -103,7 +110,13 @@ def _row(
         mean_xview2=mean(xview2) if xview2 else None,
         difference=None if difference is None else difference.mean,
         difference_seeds=0 if difference is None else len(difference.seeds),
-        realised_noise=mean(noise) if noise else None,
+        realised_noise=shown.realised_noise,
+        realised_mismatch=shown.realised_mismatch,
+        distinct_pairs=shown.distinct_pairs,
+        exposure_matched=shown.exposure_matched,
+        filtered=shown.filtered,
+        score_seconds=shown.score_seconds,
+        factors=list(experiment.factors(arm)),
     )
 
 

@@ -5,8 +5,10 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from backend.datasets.preview_schemas import Balance, Count, Filtered, First
 from backend.jobs.schemas import JobRead, JobStatus
-from pairlab.experiment.experiment import MAX_YAML_CHARACTERS, Experiment
+from pairlab.experiment.experiment import MAX_YAML_CHARACTERS, ArmName, Experiment, Seed
+from pairlab.experiment.registrations import Registration
 
 ExperimentStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
@@ -44,10 +46,27 @@ class ExperimentSubmit(BaseModel):
         return self
 
 
+class ExperimentPreviewRequest(ExperimentSubmit):
+    """Which pairs would the arms of an experiment draw?"""
+
+    seed: Seed | None = None
+    """null: the experiment's first."""
+    arms: list[ArmName] | None = Field(default=None, min_length=1, max_length=100)
+    """null: all that are pretrained."""
+    first: First = 0
+    """Place of the first pair shown in the list that the arms share, from 0."""
+    count: Count = 12
+
+
 class ExampleRead(BaseModel):
     """An experiment file that comes with PairLab."""
 
     name: str
+    title: str
+    """Its question: the first line of its comments."""
+    dataset: str
+    registrations: list[Registration]
+    """The rendered scenes it wants registered, as its comments say; those of files are not known here."""
     yaml: str
 
 
@@ -60,6 +79,8 @@ class PlanRead(BaseModel):
     jobs: int
     pretrain_jobs: int
     segment_jobs: int
+    score_jobs: int
+    """Change scores that filters go by, computed before the pretrainings that need them."""
     already_done: int
     """Jobs whose result exists and is taken over."""
     shared_pretrainings: int
@@ -69,7 +90,19 @@ class PlanRead(BaseModel):
     estimate_basis: str
     """In words, where the estimate comes from or why there is none."""
     realised_noise: dict[str, float | None]
-    """Per arm, the share of noisy pairs it would draw (first seed); null for baselines."""
+    """Per arm, the share of noisy pairs it would draw (first seed). Here and below, null of baselines and of arms that
+    filter by a change score that is not computed yet."""
+    realised_mismatch: dict[str, float | None]
+    """Per arm, the share of pairs whose positive shows another place."""
+    exposure_matched: dict[str, bool | None]
+    """Per arm, whether its pairing shows the images that the reference's shows, as often; another dataset and other
+    scenes are factors of their own."""
+    filtered: dict[str, Filtered | None]
+    """Per arm, what its filter does; null without one."""
+    balance: dict[str, Balance | None]
+    """Per arm, what its pairs show."""
+    factors: dict[str, list[str]]
+    """Per arm, in what it differs from the reference: dataset, scenes, method, pairing; empty for baselines."""
     warnings: list[str]
 
 
@@ -111,6 +144,17 @@ class SeedScore(BaseModel):
     """The official xView2 score, in [0, 1]; of damage levels alone."""
 
 
+class FilteredMean(BaseModel):
+    """What a filter did to the pairs drawn, mean over seeds."""
+
+    drawn: float
+    thrown_away: float
+    noisy_thrown_away: float
+    """Of these, pairs that the labels know to be noisy."""
+    threshold: float | None
+    """Of the change score; null of an oracle."""
+
+
 class ArmResult(BaseModel):
     """One row of the table: arm × protocol."""
 
@@ -131,7 +175,20 @@ class ArmResult(BaseModel):
     """Mean paired difference to the reference arm over the seeds both have, mIoU points (−100 to 100)."""
     difference_seeds: int
     realised_noise: float | None
-    """Share of noisy pairs, mean over seeds."""
+    """Share of noisy pairs, mean over seeds; here and below null before a pretraining has begun, and of baselines."""
+    realised_mismatch: float | None
+    """Share of pairs whose positive shows another place, mean over seeds."""
+    distinct_pairs: float | None
+    """Pairs that a filter left, mean over seeds."""
+    exposure_matched: bool | None
+    """Whether its pairing shows the images that the reference's shows, as often; otherwise its difference is not one
+    of pairing alone. Another dataset and other scenes are factors of their own."""
+    filtered: FilteredMean | None
+    """null without a filter."""
+    score_seconds: float | None
+    """What computing the change score of its filter took, mean over the draws of the dataset."""
+    factors: list[str]
+    """In what it differs from the reference: dataset, scenes, method, pairing."""
 
 
 class ResultsRead(BaseModel):

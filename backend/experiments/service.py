@@ -1,5 +1,6 @@
 """Experiments: plan, submit, list, cancel, retry."""
 
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
@@ -13,9 +14,11 @@ from backend.cursor import decode_cursor, encode_cursor
 from backend.database import now
 from backend.datasets import repository as datasets
 from backend.datasets.schemas import Page
+from backend.datasets.service import find as find_dataset
+from backend.datasets.service import summary_of
 from backend.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from backend.experiments import repository
-from backend.experiments.estimate import estimate
+from backend.experiments.estimate import Measured, estimate
 from backend.experiments.planning import Plan, plan_experiment
 from backend.experiments.repository import Tally
 from backend.experiments.schemas import ExperimentDetail, ExperimentRead, ExperimentStatus, ExperimentSubmit, PlanRead
@@ -31,6 +34,8 @@ from pairlab.experiment.experiment import Experiment
 from pairlab.experiment.model import content_hash
 
 LIST_NAME = "experiments"
+SUBMIT_CHECK_SECONDS = 10.0
+"""How long further seeds than the first are drawn before jobs are queued: a refusal should come now, not in a job."""
 ATTEMPTS = 10
 """Tries where others create equal jobs at the same moment; SQLite's lock lets them wait, PostgreSQL lets one fail."""
 
@@ -38,28 +43,36 @@ ATTEMPTS = 10
 def validate(context: Context, request: ExperimentSubmit) -> PlanRead:
     """Returns what an experiment would run; raises what `plan_experiment` raises."""
     plan = plan_experiment(context, request)
-    keys = [job.key for job in plan.jobs]
     with context.database.read() as session:
-        live = jobs_repository.find_live(session, keys)
-        pretrained = repository.newest_succeeded(session, "pretrain")
-        segmented = repository.newest_succeeded(session, "segment")
+        live = jobs_repository.find_live(session, [job.key for job in plan.jobs])
+        measured = Measured(*(repository.newest_succeeded(session, kind) for kind in ("pretrain", "segment", "score")))
         slots = known_slots(session)
-    done = {key for key, row in live.items() if row.status == JobStatus.SUCCEEDED}
+    done = {key for key, row in live.items() if row.status == JobStatus.SUCCEEDED} - plan.missing_scores
     to_run = [job for job in plan.jobs if job.key not in done]
-    time = estimate(to_run, pretrained=pretrained, segmented=segmented, slots=slots)
-    pretrain_jobs = [job for job in plan.jobs if isinstance(job.config, PretrainJob)]
+    scenes = {
+        dataset.name: summary_of(context, find_dataset(context, dataset.name)).scenes for dataset in plan.datasets
+    }
+    kinds = Counter(job.config.kind for job in plan.jobs)
+    shared = sum(len(job.uses) - (job.key not in live) for job in plan.jobs if isinstance(job.config, PretrainJob))
+    time = estimate(to_run, measured=measured, slots=slots, scenes=scenes, shared=shared)
     return PlanRead(
         experiment=plan.experiment,
         yaml=plan.yaml,
         content_hash=content_hash(plan.experiment),
         jobs=len(plan.jobs),
-        pretrain_jobs=len(pretrain_jobs),
-        segment_jobs=len(plan.jobs) - len(pretrain_jobs),
+        pretrain_jobs=kinds["pretrain"],
+        segment_jobs=kinds["segment"],
+        score_jobs=kinds["score"],
         already_done=len(done),
-        shared_pretrainings=sum(len(job.uses) - (job.key not in live) for job in pretrain_jobs),
+        shared_pretrainings=shared,
         estimated_seconds=time.seconds,
         estimate_basis=time.basis,
-        realised_noise=plan.realised_noise,
+        realised_noise={name: draw and draw.realised_noise for name, draw in plan.arms.items()},
+        realised_mismatch={name: draw and draw.realised_mismatch for name, draw in plan.arms.items()},
+        exposure_matched={name: draw and draw.exposure_matched for name, draw in plan.arms.items()},
+        filtered={name: draw and draw.filtered for name, draw in plan.arms.items()},
+        balance={name: draw and draw.balance for name, draw in plan.arms.items()},
+        factors={name: list(plan.experiment.factors(name)) for name in plan.experiment.arms},
         warnings=plan.warnings,
     )
 
@@ -80,7 +93,7 @@ def submit(context: Context, request: ExperimentSubmit, *, idempotency_key: str 
         earlier = _answered(session, idempotency_key, body_hash)
     if earlier is not None:
         return get_summary(context, earlier)
-    plan = plan_experiment(context, request)
+    plan = plan_experiment(context, request, seconds=SUBMIT_CHECK_SECONDS)
     experiment_id = _create_once(context, plan, idempotency_key=idempotency_key, body_hash=body_hash)
     queue.wake(context.settings, context.settings.hardware)
     return get_summary(context, experiment_id)
@@ -213,14 +226,15 @@ def _create_once(context: Context, plan: Plan, *, idempotency_key: str | None, b
 
 
 def _create(session: Session, plan: Plan, *, hardware: str) -> ExperimentRow:
-    dataset = datasets.find(session, plan.dataset.name)
-    if dataset is None or dataset.fingerprint != plan.dataset.fingerprint:
-        sentence = f"dataset: {plan.dataset.name!r} was deleted or registered anew in the meantime; try again"
-        raise InvalidError(sentence, problems=[sentence])
+    for pinned in plan.datasets:
+        found = datasets.find(session, pinned.name)
+        if found is None or found.fingerprint != pinned.fingerprint:
+            sentence = f"dataset: {pinned.name!r} was deleted or registered anew in the meantime; try again"
+            raise InvalidError(sentence, problems=[sentence])
     row = ExperimentRow(
         id=uuid4().hex,
         name=plan.experiment.name,
-        dataset=plan.dataset.name,
+        dataset=plan.experiment.dataset,
         spec=plan.experiment.model_dump(mode="json"),
         yaml=plan.yaml,
         content_hash=content_hash(plan.experiment),
@@ -229,6 +243,9 @@ def _create(session: Session, plan: Plan, *, hardware: str) -> ExperimentRow:
     repository.add(session, row)
     jobs = jobs_repository.find_live(session, [job.key for job in plan.jobs])
     _keep_running(session, jobs.values())
+    for key in plan.missing_scores & jobs.keys():
+        if jobs[key].status == JobStatus.SUCCEEDED:  # and what it made is gone
+            jobs[key] = jobs_repository.repeat(session, jobs[key].id)
     for position, planned in enumerate(plan.jobs):
         if planned.key not in jobs:
             jobs[planned.key] = jobs_repository.create(

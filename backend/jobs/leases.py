@@ -230,7 +230,7 @@ def _own(claimed: Claim) -> tuple[ColumnElement[bool], ...]:
 
 def _got_further(session: Session, row: JobRow) -> bool:
     """Returns whether the attempt reached something that the next one goes on from."""
-    if row.kind == "index":  # each part it tells of is kept, and told once
+    if row.kind in ("index", "score"):  # each part it tells of is kept, and told once
         started = select(func.max(JobEventRow.seq)).where(
             JobEventRow.job_id == row.id, JobEventRow.kind == "state", JobEventRow.text == JobStatus.RUNNING
         )

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from backend.artifacts.tables import ArtifactRow
 from backend.jobs.leases import Claim, hold
+from backend.jobs.repository import find_succeeded
+from backend.jobs.tables import JobRow
 
 SAME_PREDICTION = ("scene", "protocol", "acquisition")
 
@@ -68,6 +70,19 @@ def newest_files(session: Session, job_id: str, kind: str, *, limit: int | None 
         .limit(limit)
     )
     return session.scalars(query).all()
+
+
+def maker_of_weights(session: Session, claimed: Claim) -> JobRow | None:
+    """Returns the finished pretraining whose weights a job needs; None where it needs none, or there is none.
+
+    A segmentation starts from the job it waited for; an embedding distance names a pretraining by its key.
+    """
+    config = claimed.config
+    if config["kind"] == "segment" and claimed.depends_on is not None:
+        return session.get_one(JobRow, claimed.depends_on)
+    if config["kind"] == "score":
+        return find_succeeded(session, str(config["score"].get("weights")), kind="pretrain")
+    return None
 
 
 def forget_checkpoints(session: Session, claimed: Claim, *, keep: int) -> list[str]:

@@ -13,10 +13,12 @@ from backend.errors import ConflictError
 from backend.experiments.tables import ExperimentJobRow, ExperimentRow
 from backend.jobs.schemas import JobStatus
 from backend.jobs.tables import JobEventRow, JobRow
-from pairlab.experiment.expansion import IndexJob, TrainingJob
+from pairlab.experiment.expansion import AnyJob
 
 Wish = Literal["cancel", "pause"]
 ENDED_WITHOUT_RESULT = (JobStatus.FAILED, JobStatus.CANCELLED)
+_RETRY_BOTH = " Retry this job to run both again."
+_RETRY_ALL = " Retry this job to run all of them again."
 WAITING = (JobStatus.BLOCKED, JobStatus.QUEUED, JobStatus.PAUSED, JobStatus.LOST)
 
 
@@ -31,11 +33,17 @@ def find_live(session: Session, keys: Collection[str]) -> dict[str, JobRow]:
     return {row.key: row for row in session.scalars(query)}
 
 
+def find_succeeded(session: Session, key: str, *, kind: str) -> JobRow | None:
+    """Returns the job of a kind that has succeeded under a key."""
+    query = select(JobRow).where(JobRow.key == key, JobRow.kind == kind, JobRow.status == JobStatus.SUCCEEDED)
+    return session.scalars(query).first()
+
+
 def create(
     session: Session,
     *,
     key: str,
-    config: TrainingJob | IndexJob,
+    config: AnyJob,
     depends_on: JobRow | None,
     hardware: str,
     position: int,
@@ -46,7 +54,7 @@ def create(
         session: a writing one.
         key: under which equal jobs are one.
         config: what it is to do.
-        depends_on: the pretraining it starts from.
+        depends_on: the pretraining it starts from, or the change score it filters by.
         hardware: queue it goes to.
         position: among equals, the smaller goes first.
     """
@@ -151,7 +159,7 @@ def resume(session: Session, job_id: str) -> JobRow:
 
 
 def retry(session: Session, job_id: str) -> JobRow:
-    """Returns the failed or cancelled job, waiting again; a pretraining it needs and that failed too is retried first.
+    """Returns the failed or cancelled job, waiting again; what it needs and failed too is retried first.
 
     Raises:
         ConflictError: the job is in another state, or an equal one is under way.
@@ -191,13 +199,21 @@ def release_dependants(session: Session, succeeded: JobRow) -> int:
 
 
 def fail_dependants(session: Session, ended: JobRow) -> int:
-    """Returns how many jobs waited for this one, which has no result, and failed for that reason."""
+    """Returns how many jobs waited for this one, which has no result, and failed for that reason.
+
+    What waited for those fails as well.
+    """
     waiting = _dependants(session, ended.id)
-    reason = "was cancelled" if ended.status == JobStatus.CANCELLED else f"failed: {ended.error}"
-    sentence = f"the pretraining it starts from (job {ended.id}) {reason}. Retry this job to run both again."
+    needed = "the change score it filters by" if ended.kind == "score" else "the pretraining it starts from"
+    reason = (ended.error or "").removesuffix(_RETRY_ALL).removesuffix(_RETRY_BOTH).removesuffix(".")
+    why = "was cancelled" if ended.status == JobStatus.CANCELLED else f"failed: {reason}"
+    ending = _RETRY_BOTH if ended.depends_on is None else _RETRY_ALL
+    failed = 0
     for row in waiting:
-        change_status(session, row, JobStatus.FAILED, finished_at=now(), error=sentence)
-    return len(waiting)
+        sentence = f"{needed} (job {ended.id}) {why}.{ending}"
+        following = change_status(session, row, JobStatus.FAILED, finished_at=now(), error=sentence)
+        failed += 1 + fail_dependants(session, following)
+    return failed
 
 
 def change_status(session: Session, row: JobRow, status: JobStatus, **values: Any) -> JobRow:  # noqa: ANN401

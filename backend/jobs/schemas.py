@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from pairlab.experiment.expansion import JobConfig
 
-JobKind = Literal["pretrain", "segment", "index"]
+JobKind = Literal["pretrain", "segment", "index", "score"]
 
 
 class JobStatus(StrEnum):
@@ -48,7 +48,7 @@ class JobRead(BaseModel):
     uses: list[JobUse]
     dataset: str
     seed: int | None
-    """null for index jobs."""
+    """null for jobs of a dataset: index and score."""
     depends_on: str | None
     """Job it waits for."""
     attempt: int

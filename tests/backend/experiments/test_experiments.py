@@ -193,7 +193,7 @@ def test_a_body_needs_yaml_or_model(client: TestClient, experiment: Make) -> Non
     [
         ({"dataset": "nothing"}, "no dataset 'nothing'; there are: scenes"),
         ({"splits": {"test_events": ["flood"]}}, "synthetic scenes have neither events nor a place"),
-        ({"chip_size": 128}, "chip_size 128 is larger than the scenes (64 pixels)"),
+        ({"chip_size": 128}, "chip_size 128 is larger than the scenes of 'scenes' (64 pixels)"),
         (
             {"labels": {"scheme": "damage_levels"}},
             "does not exist for synthetic scenes: take building",
