@@ -45,3 +45,8 @@ class SceneFilter(FrozenModel):
             if value is not None and not isinstance(value[0], str) and value[0] > value[1]:
                 raise ValueError(f"{name} must be [low, high], got {list(value)}")
         return self
+
+    @property
+    def uses_labels(self) -> tuple[str, ...]:
+        """The fields in use that need to know where relevant change or objects are."""
+        return tuple(name for name in ("change_share", "object_change_share", "objects") if getattr(self, name))

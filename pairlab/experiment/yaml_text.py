@@ -11,11 +11,13 @@ from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import Node
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from pairlab.experiment.problems import ExperimentError
 
 MAX_YAML_CHARACTERS = 200_000
 MAX_DEPTH = 32
+_RARE_BREAKS = "\x85\u2028\u2029"
 
 
 class _PlainComposer(Composer):
@@ -80,13 +82,26 @@ def write_flow(value: Any) -> str:  # noqa: ANN401  (plain values)
     with contextlib.suppress(ExperimentError):  # ruamel writes {:a: 1}, which is no YAML
         if "\n" not in written and parse_yaml(f"x: {written}") == {"x": value}:
             return written
-    return json.dumps(value, ensure_ascii=False)
+    written = json.dumps(value, ensure_ascii=False)
+    for character in _RARE_BREAKS:
+        written = written.replace(character, f"\\u{ord(character):04x}")
+    return written
 
 
 def _written(yaml: YAML, content: Any) -> str:  # noqa: ANN401  (plain values)
     buffer = io.StringIO()
-    yaml.dump(content, buffer)
+    yaml.dump(_quoted(content), buffer)
     return buffer.getvalue()
+
+
+def _quoted(content: Any) -> Any:  # noqa: ANN401  (plain values)
+    """Returns the content with texts that hold rare line breaks in double quotes, which alone keep them as they are."""
+    if isinstance(content, dict):
+        return {_quoted(key): _quoted(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_quoted(value) for value in content]
+    rare = isinstance(content, str) and any(character in content for character in _RARE_BREAKS)
+    return DoubleQuotedScalarString(content) if rare else content
 
 
 def _reader() -> YAML:
