@@ -1,7 +1,7 @@
 """The one way to the API: a method per route."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -20,115 +20,19 @@ from frontend.api_records import (
     Page,
     Plan,
     Prediction,
-    Results,
     StreamEvent,
     System,
 )
-from frontend.connection import PREFIX, ApiProblem, Connection, problem_of
-from frontend.scene_query import SceneQuery
-from frontend.scene_records import (
-    DataRoot,
-    Dataset,
-    DatasetReport,
-    Distribution,
-    ExportedFilter,
-    Mark,
-    Preview,
-    SceneDetail,
-    SceneObject,
-    ScenePage,
-)
+from frontend.connection import PREFIX, ApiProblem, problem_of
+from frontend.dataset_client import DatasetClient
+from frontend.pair_records import ExperimentPreview
+from frontend.result_records import Results
 
 STREAM_TIMEOUT = httpx.Timeout(60.0, connect=3.0, read=120.0)
-REGISTER_TIMEOUT = httpx.Timeout(600.0, connect=3.0)
-"""Registering lists the folder first, which takes a while where it holds many files on a slow disk."""
-EVERYTHING = SceneQuery()
 
 
-class ApiClient(Connection):
+class ApiClient(DatasetClient):
     """The API, a method per route."""
-
-    # Datasets, scenes, pairs
-
-    def data_roots(self) -> list[DataRoot]:
-        """Returns the folders that imagery may be read from."""
-        return self._get(list[DataRoot], "/data-roots")
-
-    def datasets(self, *, cursor: str | None = None, limit: int = 100) -> Page[Dataset]:
-        """Returns a page of the registered datasets."""
-        return self._get(Page[Dataset], "/datasets", cursor=cursor, limit=limit)
-
-    def dataset(self, name: str) -> Dataset:
-        """Returns one dataset."""
-        return self._get(Dataset, f"/datasets/{part(name)}")
-
-    def create_dataset(self, name: str, config: dict[str, Any]) -> Dataset:
-        """Registers a dataset and returns what is known of it; one of files is then indexed by a job."""
-        body = {"name": name, "config": config}
-        answer: Dataset = self._request("POST", "/datasets", json=body, timeout=REGISTER_TIMEOUT).json()
-        return answer
-
-    def delete_dataset(self, name: str) -> None:
-        """Removes a dataset from the list; its files stay."""
-        self._request("DELETE", f"/datasets/{part(name)}")
-
-    def report(self, dataset: str) -> DatasetReport:
-        """Returns what the index found in a dataset, as far as it is."""
-        return self._get(DatasetReport, f"/datasets/{part(dataset)}/report")
-
-    def scenes(
-        self,
-        dataset: str,
-        query: SceneQuery = EVERYTHING,
-        *,
-        place: int | None = None,
-        cursor: str | None = None,
-        limit: int = 24,
-    ) -> ScenePage:
-        """Returns a page of the scenes that pass a filter, in its order, from a place or a cursor on."""
-        path = f"/datasets/{part(dataset)}/scenes"
-        return self._get(ScenePage, path, **query.to_params(), place=place, cursor=cursor, limit=limit)
-
-    def distribution(self, dataset: str, query: SceneQuery = EVERYTHING) -> Distribution:
-        """Returns how the scenes that pass a filter are spread."""
-        return self._get(Distribution, f"/datasets/{part(dataset)}/distribution", **query.filter_params())
-
-    def selection(self, dataset: str, query: SceneQuery = EVERYTHING) -> ExportedFilter:
-        """Returns a filter as an experiment takes it."""
-        return self._get(ExportedFilter, f"/datasets/{part(dataset)}/selection", **query.filter_params())
-
-    def scene(self, dataset: str, scene: str, query: SceneQuery = EVERYTHING) -> SceneDetail:
-        """Returns one scene with its metadata, class pixels, and its neighbours among those that pass a filter."""
-        return self._get(SceneDetail, f"/datasets/{part(dataset)}/scenes/{part(scene)}", **query.to_params())
-
-    def objects(self, dataset: str, scene: str, acquisition: str) -> list[SceneObject]:
-        """Returns the labelled objects of an acquisition."""
-        path = f"/datasets/{part(dataset)}/scenes/{part(scene)}/objects/{part(acquisition)}"
-        return self._get(list[SceneObject], path)
-
-    def mark(self, dataset: str, scene: str, *, flagged: bool, note: str) -> Mark:
-        """Keeps a flag and a note on a scene."""
-        path = f"/datasets/{part(dataset)}/scenes/{part(scene)}/mark"
-        return self._put(Mark, path, body={"flagged": flagged, "note": note})
-
-    def unmark(self, dataset: str, scene: str) -> None:
-        """Forgets flag and note of a scene."""
-        self._request("DELETE", f"/datasets/{part(dataset)}/scenes/{part(scene)}/mark")
-
-    def preview(
-        self,
-        *,
-        dataset: str,
-        pairing: dict[str, Any],
-        scope: dict[str, Any] | None = None,
-        chip_size: int = 64,
-        seed: int = 0,
-        count: int = 12,
-    ) -> Preview:
-        """Returns the pairs that a pairing policy would draw; `scope` holds places, scenes and splits, where given."""
-        body = {"dataset": dataset, "pairing": pairing, "chip_size": chip_size, "seed": seed, "count": count}
-        body |= scope or {}
-        return self._post(Preview, "/pairing/preview", body=body)
 
     # Experiments
 
@@ -143,6 +47,28 @@ class ApiClient(Connection):
     def validate(self, yaml: str) -> Plan:
         """Returns what an experiment file would run; raises ApiProblem with one sentence per problem."""
         return self._post(Plan, "/experiments/validate", body={"yaml": yaml})
+
+    def experiment_preview(
+        self,
+        yaml: str,
+        *,
+        arms: Sequence[str] | None = None,
+        seed: int | None = None,
+        count: int | None = None,
+        first: int | None = None,
+    ) -> ExperimentPreview:
+        """Returns the pairs that arms of an experiment file would draw, side by side.
+
+        Args:
+            yaml: the file.
+            arms: their names; all that are pretrained without it.
+            seed: the file's first without it.
+            count: so many pairs of each are described, fewer where a filter throws some away.
+            first: the place, from 0, of the first of them in the list that the arms share.
+        """
+        given = {"arms": None if arms is None else list(arms), "seed": seed, "count": count, "first": first}
+        body = {"yaml": yaml} | {name: value for name, value in given.items() if value is not None}
+        return self._post(ExperimentPreview, "/experiments/preview", body=body)
 
     def submit(self, yaml: str, *, idempotency_key: str | None = None) -> Experiment:
         """Queues an experiment's jobs."""

@@ -2,9 +2,12 @@
 
 from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
 
+from frontend.pair_records import Balance, Filtered
+
 Item = TypeVar("Item")
 
 JobStatus = Literal["blocked", "queued", "running", "paused", "lost", "succeeded", "failed", "cancelled"]
+JobKind = Literal["pretrain", "segment", "index", "score"]
 ExperimentStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 FINAL_STATUSES = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -21,11 +24,18 @@ class Example(TypedDict):
     """A shipped experiment file."""
 
     name: str
+    title: str
+    dataset: str
+    registrations: list[dict[str, Any]]
+    """Name and config of the rendered scenes it wants registered."""
     yaml: str
 
 
 class Plan(TypedDict):
-    """What an experiment would run."""
+    """What an experiment would run; per arm what it would draw with the first seed, null where that is not known yet.
+
+    `factors` name what an arm differs in from the reference.
+    """
 
     experiment: dict[str, Any]
     yaml: str
@@ -33,11 +43,17 @@ class Plan(TypedDict):
     jobs: int
     pretrain_jobs: int
     segment_jobs: int
+    score_jobs: int
     already_done: int
     shared_pretrainings: int
     estimated_seconds: float | None
     estimate_basis: str
     realised_noise: dict[str, float | None]
+    realised_mismatch: dict[str, float | None]
+    balance: dict[str, Balance | None]
+    exposure_matched: dict[str, bool | None]
+    filtered: dict[str, Filtered | None]
+    factors: dict[str, list[str]]
     warnings: list[str]
 
 
@@ -55,7 +71,7 @@ class Job(TypedDict):
 
     id: str
     key: str
-    kind: Literal["pretrain", "segment", "index"]
+    kind: JobKind
     status: JobStatus
     requested: Literal["cancel", "pause"] | None
     uses: list[JobUse]
@@ -104,48 +120,6 @@ class ExperimentDetail(Experiment):
     experiment: dict[str, Any]
     yaml: str
     job_list: list[Job]
-
-
-class SeedScore(TypedDict):
-    """Test score of one arm, protocol and seed; `miou` and `xview2` in [0, 1]."""
-
-    seed: int
-    job: str
-    miou: float
-    iou: dict[str, float | None]
-    xview2: float | None
-
-
-class ArmResult(TypedDict):
-    """One row of the table: arm × protocol."""
-
-    arm: str
-    protocol: str
-    baseline: bool
-    reference: bool
-    seeds: list[SeedScore]
-    missing: dict[str, JobStatus]
-    mean_miou: float | None
-    std_miou: float | None
-    mean_iou: dict[str, float | None]
-    mean_xview2: float | None
-    difference: float | None
-    difference_seeds: int
-    realised_noise: float | None
-
-
-class Results(TypedDict):
-    """All an experiment has found so far."""
-
-    id: str
-    name: str
-    status: ExperimentStatus
-    classes: list[str]
-    primary_protocol: str
-    reference: str
-    margin: float
-    rows: list[ArmResult]
-    notes: list[str]
 
 
 class MetricPoint(TypedDict):

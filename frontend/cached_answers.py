@@ -6,6 +6,7 @@ from frontend.connection import find_endpoint
 from frontend.page import POLL_SECONDS, client
 from frontend.scene_query import SceneQuery
 from frontend.scene_records import Dataset, DatasetReport, Distribution, SceneDetail
+from frontend.score_records import ScoreCurve
 
 SECONDS = 60.0
 
@@ -32,6 +33,11 @@ def scene_of(dataset: Dataset, name: str, query: SceneQuery) -> SceneDetail:
     if dataset["state"] == "indexing":
         return client().scene(dataset["name"], name, query)
     return _scene(find_endpoint().url, _identity(dataset), dataset["name"], name, query)
+
+
+def score_curve_of(dataset: Dataset, score: str, *, chip_size: int, min_changed_pixels: int) -> ScoreCurve:
+    """Returns how well a finished change score tells noisy chips from clean ones."""
+    return _score_curve(find_endpoint().url, _identity(dataset), dataset["name"], score, chip_size, min_changed_pixels)
 
 
 def forget_marks() -> None:
@@ -62,3 +68,15 @@ def _distribution(url: str, identity: str, name: str, query: SceneQuery) -> Dist
 @st.cache_data(max_entries=128, ttl=SECONDS, show_spinner=False)
 def _scene(url: str, identity: str, dataset: str, name: str, query: SceneQuery) -> SceneDetail:  # noqa: ARG001
     return client().scene(dataset, name, query)
+
+
+@st.cache_data(max_entries=128, ttl=SECONDS, show_spinner=False)
+def _score_curve(
+    url: str,  # noqa: ARG001
+    identity: str,  # noqa: ARG001
+    dataset: str,
+    score: str,
+    chip_size: int,
+    min_changed_pixels: int,
+) -> ScoreCurve:
+    return client().score_curve(dataset, score, chip_size=chip_size, min_changed_pixels=min_changed_pixels)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from frontend.palette import LINE_COLOUR
+from frontend.palette import BASELINE_COLOUR, LINE_COLOUR
 
 Spec = dict[str, Any]
 GRID = {"gridOpacity": 0.5, "domainOpacity": 0.5, "tickOpacity": 0.5}
@@ -169,6 +169,71 @@ def histogram(
                 {"field": "count", "type": "quantitative", "format": ",", "title": noun},
             ],
         },
+        "height": height,
+        "width": "container",
+    }
+
+
+def rate_curves(
+    *, x_title: str, y_title: str, colours: Mapping[str, str], chance: float | None, top: float = 1.0, height: int = 340
+) -> Spec:
+    """Returns curves between two rates, each with the point that is chosen on it; a table beside it names the colours.
+
+    Rows have `series`, `place` (order along the curve), `x`, `y` (rates in [0, 1]), `threshold` and `chosen`: of a
+    chosen point true, of the curve false.
+
+    Args:
+        x_title: of the axis.
+        y_title: of the axis.
+        colours: of each curve.
+        chance: what guessing gives: a diagonal (None) or a level of y.
+        top: of the y axis at least.
+        height: pixels.
+    """
+    axes = {
+        axis: {
+            "field": axis,
+            "type": "quantitative",
+            "title": title,
+            "scale": {"domain": [0, end], "nice": end < 1},
+            "axis": {**GRID, "format": "~%", "tickCount": 5},
+        }
+        for axis, title, end in (("x", x_title, 1.0), ("y", y_title, top))
+    }
+    encoding: Spec = {
+        **axes,
+        "color": {
+            "field": "series",
+            "type": "nominal",
+            "scale": {"domain": list(colours), "range": list(colours.values())},
+            "legend": None,
+        },
+        "tooltip": [
+            {"field": "series", "type": "nominal", "title": "curve"},
+            {"field": "x", "type": "quantitative", "format": ".3~%", "title": x_title},
+            {"field": "y", "type": "quantitative", "format": ".3~%", "title": y_title},
+            {"field": "threshold", "type": "quantitative", "format": ".4~g", "title": "threshold"},
+        ],
+    }
+    ends = [0.0, 1.0] if chance is None else [chance, chance]
+    return {
+        "layer": [
+            {
+                "data": {"values": [{"x": x, "y": y} for x, y in zip((0.0, 1.0), ends, strict=True)]},
+                "mark": {"type": "line", "strokeDash": [4, 4], "color": BASELINE_COLOUR, "strokeWidth": 1},
+                "encoding": axes,
+            },
+            {
+                "transform": [{"filter": "!datum.chosen"}],
+                "mark": {"type": "line", "strokeWidth": 1.8, "interpolate": "linear"},
+                "encoding": {**encoding, "order": {"field": "place", "type": "quantitative"}},
+            },
+            {
+                "transform": [{"filter": "datum.chosen"}],
+                "mark": {"type": "point", "filled": True, "size": 110, "opacity": 1, "stroke": "white"},
+                "encoding": encoding,
+            },
+        ],
         "height": height,
         "width": "container",
     }

@@ -1,4 +1,4 @@
-"""The commands of datasets: `pairlab dataset add`, `check` and `list`."""
+"""The commands of datasets: `pairlab dataset add`, `check`, `list`, `scores` and `score`."""
 
 import shlex
 from collections.abc import Sequence
@@ -14,12 +14,15 @@ from frontend.installation import read_endpoints
 from frontend.printed_reports import print_report
 from frontend.printed_tables import dataset_table
 from frontend.scene_records import Dataset
+from frontend.score_commands import compute_score, list_scores
 from frontend.terminal import Json, output, print_json
 from frontend.wording import in_split_order, plural
 from pairlab.experiment.problems import ExperimentError
 from pairlab.experiment.yaml_text import parse_yaml
 
-datasets = typer.Typer(help="Datasets: register, check and list them.", no_args_is_help=True)
+datasets = typer.Typer(help="Datasets: register, check and list them, and score change.", no_args_is_help=True)
+datasets.command("scores")(list_scores)
+datasets.command("score")(compute_score)
 
 OF_FILES = ("xbd", "bitemporal")
 Names = Annotated[

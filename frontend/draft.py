@@ -19,7 +19,8 @@ def with_edits(text: str, edits: Mapping[Path, Any]) -> str:
 
     Args:
         text: a valid experiment file.
-        edits: value per path of field names; None removes the field, which takes its default.
+        edits: value per path of field names; None removes the field, which takes its default, and every mapping that
+            this leaves empty.
 
     Raises:
         ExperimentError: the edited experiment is not valid; the file stays as it is.
@@ -27,16 +28,10 @@ def with_edits(text: str, edits: Mapping[Path, Any]) -> str:
 
     def change(content: dict[str, Any]) -> None:
         for path, value in edits.items():
-            *parents, field = path
-            node = content
-            for name in parents:
-                if not isinstance(node.get(name), dict):
-                    node[name] = {}
-                node = node[name]
             if value is None:
-                node.pop(field, None)
+                _remove(content, path)
             else:
-                node[field] = value
+                _set(content, path, value)
 
     return _changed(text, change)
 
@@ -118,6 +113,25 @@ def shown_seeds(seeds: tuple[int, ...]) -> str:
             runs.append([seed])
     parts = [f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
     return ", ".join(parts)
+
+
+def _set(content: dict[str, Any], path: Path, value: Any) -> None:  # noqa: ANN401  (a field's)
+    *parents, field = path
+    for name in parents:
+        if not isinstance(content.get(name), dict):
+            content[name] = {}
+        content = content[name]
+    content[field] = value
+
+
+def _remove(content: dict[str, Any], path: Path) -> None:
+    name, *rest = path
+    if not rest:
+        content.pop(name, None)
+    elif isinstance(content.get(name), dict):
+        _remove(content[name], tuple(rest))
+        if not content[name]:
+            content.pop(name)
 
 
 def _changed(text: str, change: Callable[[dict[str, Any]], object]) -> str:

@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 
 from frontend.api_client import ApiClient
-from frontend.api_records import Experiment, Job, Results
+from frontend.api_records import Experiment, Job, Plan
 from frontend.printed_tables import SHORT_ID, result_table
 from frontend.progress import watch_experiment
-from frontend.wording import KIND_WORDS, plural
+from frontend.result_records import Results
+from frontend.score_wording import filtered_words
+from frontend.wording import KIND_WORDS, percent, plural
 
 
 class Failure(Exception):
@@ -16,15 +18,32 @@ class Failure(Exception):
 
 
 def submit(client: ApiClient, yaml: str, *, notes: Console) -> Experiment:
-    """Returns the experiment whose jobs are queued; says what is taken over, and what to keep in mind."""
+    """Returns the experiment whose jobs are queued; says what arms draw, what is taken over, and what to keep in mind.
+
+    Raises:
+        ApiProblem: it was refused.
+    """
     plan = client.validate(yaml)
-    for warning in plan["warnings"]:
-        say(notes, f"Note: {warning}")
+    for line in plan_lines(plan):
+        say(notes, line)
     submitted = client.submit(yaml)
     done = plan["already_done"]
     taken = f", {done if done < plan['jobs'] else 'all'} of them taken over from earlier runs" if done else ""
-    say(notes, f"Submitted {submitted['name']!r}: {plural(plan['jobs'], 'job')}{taken}.")
+    scores = f", {plural(plan['score_jobs'], 'change score')} among them" if plan["score_jobs"] else ""
+    say(notes, f"Submitted {submitted['name']!r}: {plural(plan['jobs'], 'job')}{scores}{taken}.")
     return submitted
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """Returns what filters throw away and what stands for the wrong place, arm by arm, and all warnings."""
+    lines = []
+    for arm, filtered in plan["filtered"].items():
+        if filtered is not None:
+            lines.append(f"Arm {arm!r}: its filter {filtered_words(filtered)}.")
+    for arm, share in plan["realised_mismatch"].items():
+        if share:
+            lines.append(f"Arm {arm!r}: {percent(share)} of the pairs are mismatched: they show two places.")
+    return [*lines, *(f"Note: {warning}" for warning in plan["warnings"])]
 
 
 def follow(

@@ -7,18 +7,20 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from frontend.api_records import ArmResult, Job, Results
+from frontend.api_records import Job
+from frontend.result_records import ArmResult, Results
 from frontend.scene_records import Dataset
 from frontend.wording import (
     KIND_WORDS,
-    STATUS_WORDS,
     duration,
     in_split_order,
     percent,
     plural,
     points,
     protocol_words,
+    seed_of,
     signed,
+    state_words,
 )
 
 STATUS_STYLES = {
@@ -67,6 +69,13 @@ def _remarks(row: ArmResult) -> str:
     remarks = ["reference"] if row["reference"] else []
     if row["realised_noise"] is not None:
         remarks.append(f"{percent(row['realised_noise'], 0)} noisy")
+    if row["realised_mismatch"]:
+        remarks.append(f"{percent(row['realised_mismatch'], 0)} mismatched")
+    if row["filtered"] is not None:
+        drawn, thrown = row["filtered"]["drawn"], row["filtered"]["thrown_away"]
+        remarks.append(f"{percent(thrown / drawn if drawn else 0.0, 0)} filtered away")
+    if row["exposure_matched"] is False:
+        remarks.append("not exposure-matched")
     return f" [dim]({', '.join(remarks)})[/]" if remarks else ""
 
 
@@ -99,7 +108,7 @@ def job_table(jobs: Sequence[Job]) -> Table:
             job["id"][:SHORT_ID],
             f"dataset {escape(job['dataset'])}" if use is None else escape(use["experiment_name"]),
             arm_of(job),
-            "–" if job["seed"] is None else str(job["seed"]),
+            "–" if seed_of(job) is None else str(seed_of(job)),
             KIND_WORDS[job["kind"]],
             state_of(job),
             progress_of(job),
@@ -145,7 +154,7 @@ def arm_of(job: Job) -> str:
 
 def state_of(job: Job, *, short: bool = False) -> str:
     """Returns a job's state in words, with the wish it has not met yet."""
-    words = SHORT_WORDS.get(job["status"], job["status"]) if short else STATUS_WORDS[job["status"]]
+    words = SHORT_WORDS.get(job["status"], job["status"]) if short else state_words(job)
     if job["requested"] is not None and job["status"] == "running":
         words = SHORT_WISHES[job["requested"]] if short else f"{words}, asked to {job['requested']}"
     return f"[{STATUS_STYLES.get(job['status'], 'dim')}]{words}[/]"
@@ -167,7 +176,7 @@ def progress_of(job: Job) -> str:
 def figures_of(job: Job) -> list[str]:
     """Returns the newest loss of a pretraining, the newest validation mIoU of each protocol of a segmentation."""
     latest = job["latest"]
-    if job["kind"] == "index":
+    if job["kind"] in ("index", "score"):
         return []
     if job["kind"] == "pretrain":
         return [f"loss {latest['loss']:.3f}"] if "loss" in latest else []

@@ -15,7 +15,7 @@ from frontend.api_client import ApiClient
 from frontend.api_records import FINAL_STATUSES, ExperimentDetail, Job
 from frontend.connection import ApiProblem
 from frontend.printed_tables import arm_of, figures_of, progress_of, state_of
-from frontend.wording import KIND_WORDS, duration, job_counts, plural, points
+from frontend.wording import KIND_WORDS, duration, is_of_dataset, job_counts, plural, points, seed_of
 
 LIVE_SECONDS = 1.0
 PLAIN_SECONDS = 2.0
@@ -111,7 +111,8 @@ def plain_line(job: Job) -> str:
     arm = Text.from_markup(arm_of(job)).plain
     state = Text.from_markup(state_of(job)).plain
     progress = Text.from_markup(progress_of(job)).plain
-    about = f"dataset {job['dataset']}" if job["kind"] == "index" else f"{arm}, seed {job['seed']}"
+    seed = "" if seed_of(job) is None else f", seed {seed_of(job)}"
+    about = f"dataset {job['dataset']}" if is_of_dataset(job) else arm + seed
     return f"{about}, {KIND_WORDS[job['kind']]}: {state}{f' ({progress})' if progress else ''}"
 
 
@@ -133,8 +134,8 @@ def _picture(jobs: Sequence[Job], headline: str, seconds: float, size: ConsoleDi
     for job in shown:
         left = job["seconds_left"] if job["status"] == "running" else None
         table.add_row(
-            f"dataset {escape(job['dataset'])}" if job["kind"] == "index" else arm_of(job),
-            "–" if job["seed"] is None else str(job["seed"]),
+            f"dataset {escape(job['dataset'])}" if is_of_dataset(job) else arm_of(job),
+            "–" if seed_of(job) is None else str(seed_of(job)),
             KIND_WORDS[job["kind"]],
             state_of(job, short=True),
             *([_bar(job)] if bars else []),

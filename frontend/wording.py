@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from frontend.api_records import Experiment
+from frontend.api_records import Experiment, Job
 
 STATUS_WORDS = {
-    "blocked": "waiting for pretraining",
+    "blocked": "waiting for another job",
     "queued": "queued",
     "running": "running",
     "paused": "paused",
@@ -17,7 +17,8 @@ STATUS_WORDS = {
     "cancelled": "cancelled",
 }
 PROTOCOL_WORDS = {"linear_probe": "linear probe", "fine_tuning": "fine-tuning"}
-KIND_WORDS = {"pretrain": "pretraining", "segment": "segmentation", "index": "indexing"}
+KIND_WORDS = {"pretrain": "pretraining", "segment": "segmentation", "index": "indexing", "score": "change score"}
+WAITS_FOR = {"pretrain": "waiting for its change score", "segment": "waiting for pretraining"}
 SPLITS = ("train", "validation", "test")
 PHASE_WORDS = {
     "waiting": "waiting for a worker",
@@ -25,6 +26,24 @@ PHASE_WORDS = {
     "pixels": "reading pixels",
     "paused": "paused",
 }
+
+
+def state_words(job: Job) -> str:
+    """Returns a job's state, and of one that waits for another what that does."""
+    if job["status"] == "blocked":
+        return WAITS_FOR.get(job["kind"], STATUS_WORDS["blocked"])
+    return STATUS_WORDS[job["status"]]
+
+
+def is_of_dataset(job: Job) -> bool:
+    """Whether a job is done for a dataset as a whole, and no arm or seed tells it from others."""
+    return job["kind"] == "index" or (job["kind"] == "score" and not job["uses"])
+
+
+def seed_of(job: Job) -> int | None:
+    """Returns a job's seed; of a change score that of the arms that need it, where they need it for one."""
+    seeds = {use["seed"] for use in job["uses"]}
+    return job["seed"] if job["seed"] is not None or len(seeds) != 1 else seeds.pop()
 
 
 def protocol_words(protocol: str) -> str:

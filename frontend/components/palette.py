@@ -76,6 +76,11 @@ def class_specs(names: Sequence[str]) -> list[ClassSpec]:
     return specs
 
 
+def change_specs() -> list[ClassSpec]:
+    """Returns the classes of a change map with their colours."""
+    return [{"index": index, "name": name, "color": color} for name, (index, color) in CHANGE_COLORS.items()]
+
+
 def kind_specs(names: Sequence[str]) -> list[KindSpec]:
     """Returns one colour per kind of labelled object, the same as its class has."""
     specs = class_specs(("background", *names))[1:]

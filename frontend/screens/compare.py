@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from frontend.api_records import FINAL_STATUSES, ArmResult, Results
+from frontend.api_records import FINAL_STATUSES
 from frontend.charts import seed_dots
 from frontend.page import POLL_SECONDS, choose, client, empty, header, plain, problems_in_sentences, screen
 from frontend.palette import STATUS_COLOURS, arm_colours
-from frontend.screens.result_tables import class_table, score_table, to_csv
+from frontend.result_records import ArmResult, Results
+from frontend.screens.result_tables import class_table, filter_table, score_table, to_csv
 from frontend.wording import STATUS_WORDS, experiment_title, protocol_words, sentence
 
 OVER = FINAL_STATUSES
@@ -61,6 +62,13 @@ def show_results(chosen: str, live: bool) -> None:
             "Points of 100. Differences are paired by seed: the mean over the seeds that arm and reference both have. "
             "± is the sample standard deviation over seeds, not an interval."
         )
+        if filters := filter_table(results, colours_of(results)):
+            st.subheader("What the filters threw away", anchor=False)
+            st.html(filters)
+            st.caption(
+                "Means over seeds. Steps are equal in every arm: a filter lowers the number of distinct pairs alone. "
+                "Seconds are those of one worker, for all scenes."
+            )
         st.subheader("IoU of each class", anchor=False)
         st.html(class_table(results, colours_of(results)))
         st.download_button(

@@ -1,73 +1,26 @@
 """The form beside an experiment's YAML: every field shows the file's value, and a change edits the file."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import streamlit as st
 
-from frontend.draft import Path, parse_seeds, shown_seeds
+from frontend.draft import parse_seeds, shown_seeds
 from frontend.page import screen, verbatim
 from frontend.scene_query import query_of_filter
 from frontend.scene_records import Dataset
-from frontend.scene_wording import conditions
-from frontend.wording import plural, protocol_words
+from frontend.screens.arm_exceptions import NAMED_SCENES, scenes_in_words
+from frontend.screens.form import Form
+from frontend.screens.method_fields import METHODS, show_method_fields
+from frontend.wording import protocol_words
 from pairlab.experiment.experiment import Experiment
 from pairlab.experiment.methods import Network
+from pairlab.experiment.pairing import Noise
 from pairlab.experiment.problems import ExperimentError
 from pairlab.experiment.protocols import FineTuning, LabelScheme, LinearProbe, Protocol
 
-METHODS = {"pixel_infonce": "Pixel InfoNCE (dense)", "simclr": "SimCLR (global)"}
 PROTOCOLS = {"linear_probe": LinearProbe, "fine_tuning": FineTuning}
-NAMED_SCENES = {"only": "by name", "without": "left out by name"}
 ENCODERS = ("tu-resnet10t", "resnet18", "resnet34", "resnet50", "mobilenet_v2", "efficientnet-b0")
-
-
-@dataclass
-class Form:
-    """Widgets that show an experiment's values; what differs from them after a run is an edit.
-
-    `revision` is part of every widget's key: a new one makes all widgets take the file's values again.
-    """
-
-    revision: int
-    edits: dict[Path, Any] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    restructures: bool = False
-    """Whether an edit changes which fields there are."""
-
-    def key(self, *path: str) -> str:
-        """Returns the key of a field's widget."""
-        return f"form-{self.revision}-{'-'.join(path)}"
-
-    def note(self, path: Path, value: object, old: object) -> None:
-        """Notes an edit where the value differs."""
-        if value != old:
-            self.edits[path] = value
-
-    def text(self, label: str, path: Path, value: str, **options: Any) -> None:  # noqa: ANN401  (Streamlit's own)
-        """Shows a line of text."""
-        self.note(path, st.text_input(label, value, key=self.key(*path), **options).strip(), value)
-
-    def number(self, label: str, path: Path, value: float, **options: Any) -> None:  # noqa: ANN401
-        """Shows a number; a whole one where the value is whole."""
-        if isinstance(value, float):
-            options = {"format": "%.6g", "step": value / 10, **options}
-        self.note(path, st.number_input(label, value=value, key=self.key(*path), **options), value)
-
-    def option(
-        self,
-        label: str,
-        path: Path,
-        value: str,
-        options: Sequence[str],
-        **others: Any,  # noqa: ANN401
-    ) -> str:
-        """Shows a box of options; a value that is none of them is added."""
-        listed = list(dict.fromkeys([*options, value]))
-        new = st.selectbox(label, listed, index=listed.index(value), key=self.key(*path), **others)
-        self.note(path, new, value)
-        return str(new)
 
 
 def show_question(form: Form, experiment: Experiment, datasets: Mapping[str, Dataset]) -> None:
@@ -120,24 +73,20 @@ def show_scene_filter(form: Form, experiment: Experiment) -> None:
     content = experiment.scenes.model_dump(mode="json", exclude_defaults=True)
     if not content:
         return
-    query = query_of_filter(content)
-    words = [text for text, _ in conditions(query)]
-    words += [f"{plural(len(content[name]), 'scene')} {how}" for name, how in NAMED_SCENES.items() if content.get(name)]
     with st.container(border=True, key="design-scenes"):
-        st.markdown(f"**Only some scenes take part:** {verbatim(' · '.join(words))}")
+        st.markdown(f"**Only some scenes take part:** {verbatim(scenes_in_words(experiment.scenes))}")
         with st.container(horizontal=True, vertical_alignment="center"):
             if not any(content.get(name) for name in NAMED_SCENES):
-                parameters = {"dataset": experiment.dataset, **query.to_params()}
+                parameters = {"dataset": experiment.dataset, **query_of_filter(content).to_params()}
                 st.page_link(screen("pairs"), label="Look at them", query_params=parameters)
             if st.button("Take all scenes", key=form.key("scenes", "all")):
-                form.edits[("scenes",)] = None
-                form.restructures = True
+                form.restructure(("scenes",), None)
 
 
 def show_pretraining(form: Form, experiment: Experiment) -> None:
-    """Shows method, network and length of the pretraining."""
-    left, right = st.columns(2)
+    """Shows method, network and length of the pretraining, and what it may see."""
     method = experiment.method
+    left, right = st.columns(2)
     with left:
         chosen = st.selectbox(
             "Method",
@@ -146,9 +95,6 @@ def show_pretraining(form: Form, experiment: Experiment) -> None:
             format_func=lambda name: METHODS[name],
             key=form.key("method"),
         )
-        if chosen != method.name:
-            form.edits[("method",)] = {"name": chosen}
-        form.number("Temperature τ", ("method", "temperature"), method.temperature)
     with right:
         form.option(
             "Encoder",
@@ -158,15 +104,57 @@ def show_pretraining(form: Form, experiment: Experiment) -> None:
             accept_new_options=True,
             help="Any encoder name of segmentation-models-pytorch; `tu-` takes it from timm.",
         )
-        decoders = get_args(Network.model_fields["decoder"].annotation)
-        form.option("Decoder", ("network", "decoder"), experiment.network.decoder, decoders)
+    if chosen != method.name:
+        form.restructure(("method",), {"name": chosen})
+    else:
+        show_method_fields(form, ("method",), method, lambda field: form.key("method", field))
     training = experiment.pretraining
+    left, right = st.columns(2)
     with left:
         form.number("Steps", ("pretraining", "steps"), training.steps, min_value=1, step=50)
         form.number("Chip size, pixels", ("chip_size",), experiment.chip_size, min_value=32, max_value=1024, step=32)
+        show_noisy_from(form, experiment)
     with right:
         form.number("Pairs in a step", ("pretraining", "batch_size"), training.batch_size, min_value=2, step=8)
         form.number("Learning rate", ("pretraining", "learning_rate"), training.learning_rate)
+        decoders = get_args(Network.model_fields["decoder"].annotation)
+        form.option("Decoder", ("network", "decoder"), experiment.network.decoder, decoders)
+    show_transductive(form, experiment)
+
+
+def show_noisy_from(form: Form, experiment: Experiment) -> None:
+    """Shows from how many changed pixels on a pair is noisy: one number for all arms, whose places it decides."""
+    arms = {
+        name: arm.pairing.noise.min_changed_pixels
+        for name, arm in experiment.arms.items()
+        if arm.pairing is not None and arm.pairing.policy == "temporal"
+    }
+    if not arms:
+        return
+    old = next(iter(arms.values()))
+    new = st.number_input(
+        "Noisy from, changed pixels",
+        1,
+        value=old,
+        key=form.key("min_changed_pixels"),
+        help="Relevant-change pixels from which a pair counts as noisy, in all arms.",
+    )
+    if new != old:
+        value = None if new == Noise().min_changed_pixels else new
+        form.edits |= {("arms", name, "pairing", "noise", "min_changed_pixels"): value for name in arms}
+
+
+def show_transductive(form: Form, experiment: Experiment) -> None:
+    """Shows whether pretraining sees images of the validation and test splits."""
+    seen = st.toggle(
+        "Pretrain on validation and test images too (transductive)",
+        experiment.transductive,
+        key=form.key("transductive"),
+        help="Their labels stay unseen, so knobs that need labels are refused, and every result says that scores are "
+        "those of scenes it has seen.",
+    )
+    if seen != experiment.transductive:
+        form.restructure(("transductive",), True if seen else None)
 
 
 def show_downstream(form: Form, experiment: Experiment, dataset: Dataset | None) -> None:

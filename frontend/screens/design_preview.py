@@ -1,85 +1,110 @@
-"""What an arm would draw, and what the whole experiment would cost, before anything is queued."""
+"""The pairs that an arm would draw, before anything is queued: figures, histogram, pictures, balance."""
 
 from itertools import pairwise
 
 import streamlit as st
 
-from frontend.api_paths import api_path
-from frontend.api_records import Plan
 from frontend.charts import histogram
-from frontend.components.pair_grid.grid import BadgeSpec, PairSpec, pair_grid
-from frontend.connection import ApiProblem, find_endpoint
-from frontend.page import choose, client, plain, show_problem
-from frontend.scene_records import Dataset, Preview, PreviewPair
-from frontend.wording import duration, percent, plural, sentence
-from pairlab.experiment.expansion import DatasetReference, ExpansionError, PretrainJob, expand
+from frontend.components.pair_grid.grid import pair_grid
+from frontend.connection import ApiProblem
+from frontend.draft import with_edits
+from frontend.page import plain, remember_in_url, show_problem
+from frontend.pair_records import ArmPreview, Preview
+from frontend.score_wording import filtered_words
+from frontend.screens.arm_previews import (
+    BASELINE,
+    choose_arm,
+    choose_page,
+    choose_seed,
+    previews_of,
+    show_pages,
+    with_reference,
+)
+from frontend.screens.arm_words import factors_in_words
+from frontend.screens.preview_balance import balance_table
+from frontend.screens.preview_cards import CHANGE_MAPS, card, change_legend
+from frontend.screens.refused_arm import show_refusal
+from frontend.wording import grouped, percent, plural, sentence
 from pairlab.experiment.experiment import Experiment
 
 COUNT = 12
-CONTROL_WORDS = {"rerender": "rendered again", "masked": "change masked"}
+PAGE = "preview-page"
 
 
-def show_preview(experiment: Experiment, dataset: Dataset) -> None:
-    """Shows the first pairs of one arm, and figures over all of them."""
-    arm = choose("Arm", list(experiment.arms), parameter="arm", default=most_noisy(experiment))
-    if experiment.arms[arm].pairing is None:
-        st.info("This arm is a baseline: its segmentation starts from random weights, so it draws no pairs.")
+def show_preview(experiment: Experiment, text: str) -> None:
+    """Shows pairs of one arm, and figures over all of them."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="preview-choice"):
+        arm = choose_arm(experiment)
+        seed = choose_seed(experiment)
+    pairing = experiment.arms[arm].pairing
+    if pairing is None:
+        st.info(BASELINE)
         return
-    reference = DatasetReference.model_validate(
-        {"name": dataset["name"], "config": dataset["config"], "fingerprint": dataset["fingerprint"]}
-    )
-    try:
-        job = next(
-            planned.config
-            for planned in expand(experiment, reference)
-            if isinstance(planned.config, PretrainJob) and any(name == arm for name, _ in planned.uses)
-        )
-    except ExpansionError as error:
-        st.error(plain(str(error)))
+    first = choose_page(pairing.pairs, COUNT, key=PAGE)
+    arms = with_reference(experiment, arm)
+    previews = previews_of(text, arms=arms, seed=seed, first=first, count=COUNT)
+    if not isinstance(previews, ApiProblem) and previews[arm]["pairs"] is None:
+        if not show_refusal(experiment, arm, seed, previews[arm]["problem"]):
+            return
+        st.markdown("**Before the filter**")
+        unfiltered = with_edits(text, {("arms", arm, "pairing", "filter"): None})
+        previews = previews_of(unfiltered, arms=arms, seed=seed, first=first, count=COUNT)
+    if isinstance(previews, ApiProblem):
+        show_problem(previews)
         return
-    try:
-        preview = client().preview(
-            dataset=dataset["name"],
-            pairing=job.pairing.model_dump(mode="json"),
-            scope=job.model_dump(mode="json", include={"places", "scenes", "splits"}),
-            chip_size=job.chip_size,
-            seed=job.seed,
-            count=COUNT,
-        )
-    except ApiProblem as problem:
-        show_problem(problem)
+    shown = previews[arm]
+    if shown["pairs"] is None:
+        show_problem(ApiProblem([shown["problem"] or "The arm draws no pairs."]))
         return
-    show_figures(preview)
-    pair_grid(
-        pairs=[card(pair, place) for place, pair in enumerate(preview["pairs"])],
-        columns_min_px=200,
-        clickable=False,
-        description=f"First pairs of arm {arm}",
-        key="design-pairs",
-    )
-
-
-def most_noisy(experiment: Experiment) -> str:
-    """Returns the arm whose pairs are worth seeing first."""
-    rates = {name: arm.pairing.noise.rate or 0.0 for name, arm in experiment.arms.items() if arm.pairing is not None}
-    return max(rates, key=lambda name: rates[name]) if rates else next(iter(experiment.arms))
+    show_figures(shown["pairs"])
+    show_warnings(shown)
+    show_histogram(shown["pairs"])
+    show_pairs(shown["pairs"], arm)
+    show_pages(pairing.pairs, COUNT, key=PAGE)
+    show_balance(previews, experiment.reference)
 
 
 def show_figures(preview: Preview) -> None:
-    """Shows asked and realised noise, the pool, and the histogram."""
+    """Shows asked and realised noise and mismatch, the number of pairs, and what they are drawn from."""
+    asked, filtered = preview["asked_rate"], preview["filtered"]
     with st.container(horizontal=True, key="preview-figures"):
-        asked = preview["asked_rate"]
         st.metric("Noisy, asked for", "as the data has it" if asked is None else percent(asked, 0), width="content")
         st.metric("Noisy, realised", percent(preview["realised_rate"]), width="content")
-        st.metric("Pairs drawn", f"{preview['drawn']:,}".replace(",", " "), width="content")
+        if preview["asked_mismatch"] or preview["realised_mismatch"]:
+            st.metric("Other place, asked for", percent(preview["asked_mismatch"], 0), width="content")
+            st.metric("Other place, realised", percent(preview["realised_mismatch"]), width="content")
+        st.metric("Pairs drawn", grouped(preview["drawn"]), width="content")
+        if filtered is not None:
+            st.metric("Thrown away", grouped(filtered["thrown_away"]), width="content")
     pool = preview["chips"]
     words = (
-        f"Drawn from {plural(pool.get('chips', 0), 'chip')}: {pool.get('noisy', 0)} noisy, {pool.get('clean', 0)} clean"
+        f"Drawn from {plural(pool.get('chips', 0), 'chip')}: {grouped(pool.get('noisy', 0))} noisy, "
+        f"{grouped(pool.get('clean', 0))} clean"
     )
     unknown = pool.get("unknown", 0)
-    st.caption(words + (f", {unknown} with unknown change." if unknown else "."))
-    for warning in preview["warnings"]:
+    st.caption(words + (f", {grouped(unknown)} with unknown change." if unknown else "."))
+    if filtered is not None:
+        threshold = filtered["threshold"]
+        above = "" if threshold is None else f", those with a score above {threshold:.4g}"
+        st.caption(f"{sentence(f'The filter {filtered_words(filtered)}{above}')}")
+
+
+def show_warnings(arm: ArmPreview) -> None:
+    """Shows what the API remarks on the draw, and what keeps a difference from being put down to one thing."""
+    preview = arm["pairs"]
+    badges = []
+    if len(arm["factors"]) > 1:
+        badges.append(f":orange-badge[{factors_in_words(arm['factors'])}]")
+    if preview is not None and not preview["exposure_matched"]:
+        badges.append(":orange-badge[not exposure-matched]")
+    if badges:
+        st.markdown(" ".join(badges))
+    for warning in preview["warnings"] if preview is not None else ():
         st.warning(plain(sentence(warning)))
+
+
+def show_histogram(preview: Preview) -> None:
+    """Shows how much change the loss sees in how many pairs."""
     edges, counts = preview["object_change_histogram"]["edges"], preview["object_change_histogram"]["counts"]
     rows = [{"low": low, "high": high, "count": n} for (low, high), n in zip(pairwise(edges), counts, strict=True)]
     st.vega_lite_chart(
@@ -90,57 +115,36 @@ def show_figures(preview: Preview) -> None:
     )
 
 
-def card(pair: PreviewPair, place: int) -> PairSpec:
-    """Returns the card of a pair."""
-    badges: list[BadgeSpec] = []
-    if pair["noisy"]:
-        badges.append({"text": f"noisy · {percent(pair['object_change_share'], 0)} of objects", "tone": "warning"})
-    elif pair["unknown"]:
-        badges.append({"text": "change unknown", "tone": "info"})
-    else:
-        badges.append({"text": "clean", "tone": "neutral"})
-    if pair["control"] is not None:
-        badges.append({"text": CONTROL_WORDS[pair["control"]], "tone": "info"})
-    sides = (("anchor", pair["anchor"]), ("positive", pair["positive"]))
-    return {
-        "key": f"{place}-{pair['scene']}-{pair['y']}-{pair['x']}",
-        "title": pair["scene"],
-        "subtitle": "" if pair["event"] == "synthetic" else f"{pair['event']} · {pair['y']}, {pair['x']}",
-        "badges": badges,
-        "images": [
-            {"url": api_path(view["image_url"]), "label": f"{role} · {view['acquisition']}"} for role, view in sides
-        ],
-    }
+def show_pairs(preview: Preview, arm: str) -> None:
+    """Shows a card per pair; a click shows its views."""
+    if not preview["pairs"]:
+        st.info("The filter throws all pairs of this page away.")
+        return
+    change = st.segmented_control(
+        "Change map",
+        CHANGE_MAPS,
+        default=CHANGE_MAPS[0],
+        required=True,
+        key="preview-change",
+        help="Relevant change of the anchor's place, by the labels.",
+    )
+    if change != "off":
+        st.html(change_legend())
+    clicked = pair_grid(
+        pairs=[card(pair, change=change or CHANGE_MAPS[0]) for pair in preview["pairs"]],
+        columns_min_px=250,
+        description=f"Pairs of arm {arm}: anchor, positive{', change' * (change == 'beside')}",
+        key="design-pairs",
+    )
+    if clicked is not None:
+        remember_in_url({"side": "Views", "pair": str(int(clicked) + 1)})
+        st.rerun()
 
 
-def show_plan(plan: Plan) -> None:
-    """Shows how many jobs an experiment is, how long it takes, and what the API remarks."""
-    with st.container(horizontal=True, key="plan-figures"):
-        st.metric("Jobs", plan["jobs"] - plan["already_done"], width="content")
-        st.metric(
-            "Time", "unknown" if plan["estimated_seconds"] is None else f"≈ {duration(plan['estimated_seconds'])}"
-        )
-    parts = [f"{plural(plan['pretrain_jobs'], 'pretraining')} and {plural(plan['segment_jobs'], 'segmentation')}"]
-    if plan["already_done"]:
-        parts.append(f"{plan['already_done']} already done and taken over")
-    if plan["shared_pretrainings"]:
-        parts.append(f"{plural(plan['shared_pretrainings'], 'pretraining')} saved by sharing")
-    parts.append(f"time: {plan['estimate_basis']}")
-    st.caption(plain("; ".join(parts)) + ".")
-    for warning in plan["warnings"]:
-        st.caption(f":material/info: {plain(sentence(warning))}")
-
-
-def plan_of(text: str) -> Plan | ApiProblem:
-    """Returns what the API says to the file, asked once per text and half a minute."""
-    return _plan_of(find_endpoint().url, text)
-
-
-@st.cache_data(max_entries=16, ttl=30, show_spinner=False)
-def _plan_of(url: str, text: str) -> Plan | ApiProblem:  # noqa: ARG001  (what is kept is of one API)
-    try:
-        return client().validate(text)
-    except ApiProblem as problem:
-        if problem.unreachable:
-            raise
-        return problem
+def show_balance(previews: dict[str, ArmPreview], reference: str) -> None:
+    """Shows what the arm shows beside what the reference shows."""
+    balances = {name: each["pairs"]["balance"] for name, each in previews.items() if each["pairs"] is not None}
+    st.markdown("**What it shows**" if len(balances) < 2 else "**What it shows, beside the reference**")
+    st.html(balance_table(balances, reference))
+    if len(balances) > 1:
+        st.caption("≠ marks what differs. Shares are of all images shown in one pass over the pairs.")

@@ -10,7 +10,7 @@ from frontend.components.overlay_viewer.viewer import ImageSpec, LayerSpec, defa
 from frontend.components.palette import class_specs
 from frontend.page import choose, client, empty, header, problems_in_sentences, remember_in_url, screen, verbatim
 from frontend.screens.scene_view import keep_view
-from frontend.wording import STATUS_WORDS, experiment_title, points, protocol_words
+from frontend.wording import experiment_title, points, protocol_words, state_words
 
 WATCH_SECONDS = 4.0
 
@@ -81,9 +81,9 @@ def watch(job: str, shown: int) -> None:
 def show_nothing_yet(experiment: str, job: Job) -> None:
     """Says why there is no prediction and where to look."""
     if job["status"] in FINAL_STATUSES:
-        text = f"This job is {STATUS_WORDS[job['status']]} and wrote no prediction."
+        text = f"This job is {state_words(job)} and wrote no prediction."
     else:
-        text = f"This job is {STATUS_WORDS[job['status']]}. Predictions appear here at its first evaluation."
+        text = f"This job is {state_words(job)}. Predictions appear here at its first evaluation."
     empty("No prediction yet", text)
     query = {"experiment": experiment, "job": job["id"]}
     st.page_link(screen("jobs"), label="See the job", query_params=query)

@@ -13,14 +13,23 @@ from frontend.page import (
     POLL_SECONDS,
     client,
     drop_parameters,
-    facts,
     plain,
     problems_in_sentences,
     show_problem,
     verbatim,
 )
 from frontend.palette import STATUS_COLOURS, curve_colours
-from frontend.wording import KIND_WORDS, STATUS_WORDS, duration, grouped, moment, parse_time, protocol_words, sentence
+from frontend.score_wording import score_title
+from frontend.screens.job_facts import show_about
+from frontend.wording import (
+    KIND_WORDS,
+    duration,
+    grouped,
+    parse_time,
+    protocol_words,
+    sentence,
+    state_words,
+)
 
 Action = Literal["pause", "resume", "cancel", "retry"]
 ACTIONS: Mapping[str, tuple[Action, ...]] = {
@@ -34,8 +43,13 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
 }
 MAX_POINTS = 200
 MAX_LOG_LINES = 500
-INDEX_SPEEDS = {"labels_per_s": "labels", "pixels_per_s": "pixels"}
-"""Metrics of an index job, in the order of its passes: scenes per second."""
+SPEEDS = {"labels_per_s": "labels", "pixels_per_s": "pixels", "scenes_per_s": "scenes"}
+"""Metrics of index and score jobs, in the order of their passes: scenes per second."""
+SPEED_CURVES = {
+    "learning_rate": "Learning rate",
+    "pairs_per_s": "Pairs per second",
+    "waiting_share": "Share of time spent waiting for batches",
+}
 KEPT = "job-panel"
 TABLE = "jobs-table"
 """Counts the tables that a job was closed of."""
@@ -72,10 +86,14 @@ def show_panel(job_id: str, live: bool) -> None:
 def show_head(job: JobDetail) -> None:
     """Shows whose job it is, its state, and its buttons."""
     uses = ", ".join(dict.fromkeys(use["arm"] for use in job["uses"]))
-    about = f"dataset {verbatim(job['dataset'])}" if job["kind"] == "index" else f"{plain(uses)} · seed {job['seed']}"
+    about = f"{plain(uses)} · seed {job['seed']}"
+    if job["kind"] in ("index", "score"):
+        about = f"dataset {verbatim(job['dataset'])}"
+    if job["kind"] == "score":
+        about = f"{plain(score_title(job['config']['score'], job['config']['draw']))} · {about}"
     st.subheader(f"{KIND_WORDS[job['kind']].capitalize()} · {about}", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", key="job-buttons"):
-        st.badge(STATUS_WORDS[job["status"]], color=STATUS_COLOURS[job["status"]])  # type: ignore[arg-type]
+        st.badge(state_words(job), color=STATUS_COLOURS[job["status"]])  # type: ignore[arg-type]
         st.markdown(plain(progress_words(job)), width="content")
         for action in ACTIONS.get(job["status"], ()):
             if st.button(action.capitalize(), key=f"job-{action}", disabled=job["requested"] is not None):
@@ -147,12 +165,13 @@ def show_curves(job: JobDetail, points: list[MetricPoint]) -> None:
         rows = [point for point in points if point["key"] == "loss"]
         chart(rows, lines(title="Contrastive loss", height=260), "curve-loss")
         with st.expander("Learning rate and speed"):
-            for key, words in (("learning_rate", "Learning rate"), ("pairs_per_s", "Pairs per second")):
+            for key, words in SPEED_CURVES.items():
                 chart([each for each in points if each["key"] == key], lines(title=words, height=150), f"curve-{key}")
         return
-    if job["kind"] == "index":
-        speeds = [(INDEX_SPEEDS[each["key"]], each) for each in points if each["key"] in INDEX_SPEEDS]
-        show_series("Scenes read per second", speeds, scale=1, key="curve-index-speed")
+    if job["kind"] in ("index", "score"):
+        speeds = [(SPEEDS[each["key"]], each) for each in points if each["key"] in SPEEDS]
+        words = "Scenes read per second" if job["kind"] == "index" else "Scenes scored per second"
+        show_series(words, speeds, scale=1, key=f"curve-{job['kind']}-speed")
         return
     protocols = list(dict.fromkeys(point["key"].partition("/")[0] for point in points))
     wide, narrow = st.columns(2)
@@ -196,22 +215,3 @@ def show_log(log: list[LogLine]) -> None:
         f'<span class="{"err" if line["stream"] == "stderr" else "out"}">{escape(line["text"])}</span>' for line in log
     )
     st.html(f'<div class="pl-log" tabindex="0" role="log">{text}</div>')
-
-
-def show_about(job: JobDetail) -> None:
-    """Shows what the run found at its start, when it ran, and its whole configuration."""
-    found = {name.replace("_", " "): value for name, value in job["facts"].items() if not isinstance(value, dict)}
-    pool = job["facts"].get("pool")
-    if isinstance(pool, dict):
-        found["pool"] = ", ".join(f"{count} {name}" for name, count in pool.items())
-    facts(
-        {
-            "job": job["id"],
-            "queued": moment(job["created_at"]),
-            "started": moment(job["started_at"]),
-            "finished": moment(job["finished_at"]),
-            "worker": job["worker"] or "–",
-            **found,
-        }
-    )
-    st.json(job["config"], expanded=1)

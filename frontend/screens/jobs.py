@@ -1,12 +1,13 @@
 """Jobs: what an experiment's jobs are doing, live, and what can be done about them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
 
-from frontend.api_records import FINAL_STATUSES, ExperimentDetail, Job
+from frontend.api_records import FINAL_STATUSES, ExperimentDetail, Job, JobKind
 from frontend.connection import ApiProblem
 from frontend.page import (
     POLL_SECONDS,
@@ -20,23 +21,35 @@ from frontend.page import (
     show_problem,
 )
 from frontend.palette import STATUS_COLOURS
-from frontend.screens.job_panel import INDEX_SPEEDS, TABLE, show_job
-from frontend.wording import KIND_WORDS, STATUS_WORDS, duration, experiment_title, job_counts, plural
+from frontend.score_wording import figure, score_title
+from frontend.screens.job_panel import SPEEDS, TABLE, show_job
+from frontend.wording import (
+    KIND_WORDS,
+    STATUS_WORDS,
+    duration,
+    experiment_title,
+    job_counts,
+    plural,
+    seed_of,
+    state_words,
+)
 
 OVER = FINAL_STATUSES
 MOST_ROWS = 16
 TABLE_PIXELS = 560
 TICKED = "jobs-ticked"
-INDEX = "index"  # stands in the URL in place of an experiment: the jobs that index datasets
-MOST_INDEX_JOBS = 100
+DATASET_JOBS: Mapping[str, JobKind] = {"index": "index", "score": "score"}
+"""What stands in the URL in place of an experiment: jobs that are done for datasets."""
+DATASET_JOB_WORDS = {"index": "Indexing of datasets", "score": "Change scores of datasets"}
+MOST_DATASET_JOBS = 100
 
 
 def show() -> None:
     """Shows the screen."""
-    header("Jobs", "Pretraining, segmentation and indexing as they run: progress, live curves, logs.")
+    header("Jobs", "Pretraining, segmentation, indexing and change scores as they run: progress, live curves, logs.")
     experiments = {experiment["id"]: experiment for experiment in client().experiments(limit=100)["items"]}
-    index_jobs = client().jobs(kind="index", limit=MOST_INDEX_JOBS)["items"]
-    if not experiments and not index_jobs:
+    of_datasets = {name: found for name, kind in DATASET_JOBS.items() if (found := jobs_of(kind))}
+    if not experiments and not of_datasets:
         empty(
             "No experiment yet",
             "Design one, or start from a shipped example; its jobs appear here as soon as it is submitted.",
@@ -47,14 +60,14 @@ def show() -> None:
     with st.container(width=520, key="jobs-experiment"):
         chosen = choose(
             "Experiment",
-            [*experiments, *([INDEX] if index_jobs else [])],
+            [*experiments, *of_datasets],
             parameter="experiment",
-            shown=lambda each: experiment_title(experiments[each]) if each in experiments else "Indexing of datasets",
+            shown=lambda each: experiment_title(experiments[each]) if each in experiments else DATASET_JOB_WORDS[each],
             drops=("job",),
         )
-    if chosen == INDEX:
-        live = any(job["status"] not in OVER for job in index_jobs)
-        st.fragment(show_index_jobs, run_every=POLL_SECONDS if live else None)(live)
+    if chosen in of_datasets:
+        live = any(job["status"] not in OVER for job in of_datasets[chosen])
+        st.fragment(show_dataset_jobs, run_every=POLL_SECONDS if live else None)(chosen, live)
     else:
         live = experiments[chosen]["status"] not in OVER
         st.fragment(show_experiment, run_every=POLL_SECONDS if live else None)(chosen, live)
@@ -78,14 +91,19 @@ def show_experiment(chosen: str, live: bool) -> None:
             st.code(experiment["yaml"], language="yaml")
 
 
-def show_index_jobs(live: bool) -> None:
-    """Shows the table of the jobs that index datasets, newest first."""
+def jobs_of(kind: JobKind) -> list[Job]:
+    """Returns the newest jobs of a kind."""
+    return client().jobs(kind=kind, limit=MOST_DATASET_JOBS)["items"]
+
+
+def show_dataset_jobs(chosen: str, live: bool) -> None:
+    """Shows the table of the jobs of one kind that are done for datasets, newest first."""
     with problems_in_sentences(recover=False):
-        jobs = client().jobs(kind="index", limit=MOST_INDEX_JOBS)["items"]
+        jobs = jobs_of(DATASET_JOBS[chosen])
         if live and all(job["status"] in OVER for job in jobs):
             st.rerun(scope="app")
         st.markdown(job_counts(Counter(job["status"] for job in jobs)))
-        show_table(INDEX, jobs)
+        show_table(chosen, jobs)
 
 
 def show_state(experiment: ExperimentDetail) -> None:
@@ -139,13 +157,15 @@ def show_table(experiment: str, jobs: list[Job]) -> None:
     # A table that has been closed a job of is another one, so that no tick of the earlier one comes back.
     key = f"jobs-table-{experiment}-{st.session_state.get(TABLE, 0)}"
 
+    titles = scores_of(jobs)
+
     def follow() -> None:
         rows = st.session_state[key]["selection"]["rows"]
         remember_in_url({"job": ids[rows[0]] if rows and rows[0] < len(ids) else ""})
         st.session_state[TICKED] = True
 
     st.dataframe(
-        [row_of(job) for job in jobs],
+        [row_of(job, titles, of_dataset=experiment in DATASET_JOBS) for job in jobs],
         key=key,
         hide_index=True,
         on_select=follow,
@@ -153,6 +173,7 @@ def show_table(experiment: str, jobs: list[Job]) -> None:
         selection_default={"selection": {"rows": [ids.index(here)] if here in ids else []}},
         height="content" if len(jobs) <= MOST_ROWS else TABLE_PIXELS,
         column_config={
+            "job": st.column_config.Column("job", width="medium"),
             "progress": st.column_config.ProgressColumn("progress", min_value=0, max_value=100, format="%d %%"),
             "seed": st.column_config.NumberColumn("seed", width="small"),
         },
@@ -164,15 +185,25 @@ def show_table(experiment: str, jobs: list[Job]) -> None:
         st.caption("Tick a job to see its curves, its log and its configuration.")
 
 
-def row_of(job: Job) -> Mapping[str, object]:
-    """Returns a job's row."""
+def scores_of(jobs: Sequence[Job]) -> dict[str, str]:
+    """Returns what each job computes that computes a change score, as far as its dataset still has that."""
+    titles: dict[str, str] = {}
+    for dataset in {job["dataset"] for job in jobs if job["kind"] == "score"}:
+        with suppress(ApiProblem):
+            scores = client().scores(dataset)
+            titles |= {each["job"]: score_title(each["score"], each["draw"]) for each in scores}
+    return titles
+
+
+def row_of(job: Job, titles: Mapping[str, str], *, of_dataset: bool) -> Mapping[str, object]:
+    """Returns a job's row; it names the dataset where all jobs of the table are done for one."""
     wish = f", asked to {job['requested']}" if job["requested"] else ""
     arms = ", ".join(dict.fromkeys(use["arm"] for use in job["uses"]))
-    about = {"dataset": job["dataset"]} if job["kind"] == "index" else {"arm": arms, "seed": job["seed"]}
+    about = {"dataset": job["dataset"]} if of_dataset else {"arm": arms, "seed": seed_of(job)}
     return {
-        "job": KIND_WORDS[job["kind"]],
+        "job": titles[job["id"]] if of_dataset and job["id"] in titles else KIND_WORDS[job["kind"]],
         **about,
-        "state": STATUS_WORDS[job["status"]] + wish,
+        "state": state_words(job) + wish,
         "progress": round(100 * progress_of(job)),
         "time left": duration(job["seconds_left"]) if job["status"] == "running" else "",
         "newest": newest(job),
@@ -191,9 +222,9 @@ def newest(job: Job) -> str:
     latest = job["latest"]
     if job["kind"] == "pretrain":
         return f"loss {latest['loss']:.3f}" if "loss" in latest else ""
-    if job["kind"] == "index":
-        speed = next((latest[key] for key in reversed(INDEX_SPEEDS) if key in latest), None)
-        return "" if speed is None else f"{speed:.0f} scenes/s"
+    if job["kind"] in ("index", "score"):
+        speed = next((latest[key] for key in reversed(SPEEDS) if key in latest), None)
+        return "" if speed is None else f"{figure(speed)} scenes/s"
     scores = [f"{100 * value:.1f}" for key, value in latest.items() if key.endswith("/miou")]
     return f"mIoU {' / '.join(scores)}" if scores else ""
 

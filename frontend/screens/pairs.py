@@ -5,14 +5,21 @@ from collections.abc import Callable
 import streamlit as st
 
 from frontend.connection import ApiProblem
-from frontend.page import choose, client, empty, header
+from frontend.page import choose, client, empty, header, remember_in_url, set_widget
 from frontend.scene_query import FILTER_PARAMETERS
 from frontend.scene_records import Dataset
+from frontend.screens.change_scores import show_change_scores
 from frontend.screens.indexing_state import show_indexing
 from frontend.screens.pair_list import show_list
 from frontend.screens.scene_view import VIEWER_PARAMETERS, show_scene
+from frontend.screens.score_judgement import SCORE_PARAMETERS
 
-OF_A_DATASET = ("scene", "page", *FILTER_PARAMETERS, "sort", "spread", "counts", *VIEWER_PARAMETERS)
+OF_A_DATASET = (
+    *("scene", "page", *FILTER_PARAMETERS, "sort", "spread", "counts"),
+    *VIEWER_PARAMETERS,
+    *SCORE_PARAMETERS,
+)
+VIEWS = {"scenes": "Scenes", "scores": "Change scores"}
 NOT_YET = 409
 
 
@@ -37,7 +44,31 @@ def show() -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom", key="pairs-order")
     with row, st.container(width=260):
         name = choose("Dataset", list(datasets), parameter="dataset", drops=OF_A_DATASET)
-    show_found(datasets[name], lambda dataset: show_list(dataset, row))
+    with row:
+        view = choose_view()
+    if view == "scores":
+        show_found(datasets[name], show_change_scores)
+    else:
+        show_found(datasets[name], lambda dataset: show_list(dataset, row))
+
+
+def choose_view() -> str:
+    """Returns what is shown of the dataset, as the URL names it."""
+    named = st.query_params.get("view")
+
+    def follow() -> None:
+        remember_in_url({"view": "" if st.session_state["pairs-view"] == "scenes" else st.session_state["pairs-view"]})
+
+    chosen = st.segmented_control(
+        "Show",
+        list(VIEWS),
+        format_func=VIEWS.__getitem__,
+        key=set_widget("pairs-view", named if named in VIEWS else "scenes"),
+        required=True,
+        on_change=follow,
+        label_visibility="collapsed",
+    )
+    return chosen or "scenes"
 
 
 def show_found(dataset: Dataset, content: Callable[[Dataset], None]) -> None:

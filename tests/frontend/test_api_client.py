@@ -38,9 +38,13 @@ EVERY_METHOD: list[Callable[[ApiClient], Any]] = [
     lambda client: client.mark("quickstart", "train-000000", flagged=True, note=""),
     lambda client: client.unmark("quickstart", "train-000000"),
     lambda client: client.preview(dataset="quickstart", pairing={"policy": "temporal"}),
+    lambda client: client.scores("quickstart"),
+    lambda client: client.queue_score("quickstart", {"name": "cva"}),
+    lambda client: client.score_curve("quickstart", "0" * 64, chip_size=64),
     lambda client: client.experiment_schema(),
     lambda client: client.examples(),
     lambda client: client.validate("name: x"),
+    lambda client: client.experiment_preview("name: x", seed=1),
     lambda client: client.submit("name: x"),
     lambda client: client.experiments(),
     lambda client: client.experiment("e1"),
@@ -127,6 +131,21 @@ def test_a_mark_is_put_and_taken_away(server: RecordingServer, client: ApiClient
         ("PUT", "/api/v1/datasets/d/scenes/a%20b/mark", {"flagged": True, "note": "<b>"}),
         ("DELETE", "/api/v1/datasets/d/scenes/a%20b/mark", None),
     ]
+
+
+def test_a_score_is_queued_with_its_draw_and_judged_at_a_chip_size(server: RecordingServer, client: ApiClient) -> None:
+    client.queue_score("d", {"name": "irmad", "iterations": 5}, draw=3)
+    client.score_curve("d", "a/b", chip_size=96, min_changed_pixels=4)
+    queued, judged = server.requests
+    assert (queued.method, queued.path) == ("POST", "/api/v1/datasets/d/scores")
+    assert queued.body == {"score": {"name": "irmad", "iterations": 5}, "draw": 3}
+    assert (judged.method, judged.path) == ("GET", "/api/v1/datasets/d/scores/a%2Fb/curve")
+    assert sorted(judged.query) == [("chip_size", "96"), ("min_changed_pixels", "4")]
+
+
+def test_an_experiment_is_previewed_from_any_place_of_its_list(server: RecordingServer, client: ApiClient) -> None:
+    client.experiment_preview("name: x", count=4, first=8, arms=["a"])
+    assert server.requests[0].body == {"yaml": "name: x", "count": 4, "first": 8, "arms": ["a"]}
 
 
 def test_submit_sends_its_idempotency_key(server: RecordingServer, client: ApiClient) -> None:

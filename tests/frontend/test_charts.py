@@ -3,7 +3,7 @@ from typing import Any
 import altair as alt
 import pytest
 
-from frontend.charts import histogram, lines, seed_dots
+from frontend.charts import histogram, lines, rate_curves, seed_dots
 
 SPECS = {
     "one curve": lines(title="loss"),
@@ -11,6 +11,8 @@ SPECS = {
     "logarithmic": lines(title="loss", logarithmic=True),
     "dots": seed_dots(arms=["a", "b"], colours={"a": "#0072B2", "b": "#E69F00"}, domain=(40, 60), band=(49, 51)),
     "dots without reference": seed_dots(arms=["a"], colours={"a": "#0072B2"}, domain=(40, 60), band=None),
+    "rates": rate_curves(x_title="x", y_title="y", colours={"CVA": "#0072B2"}, chance=None),
+    "rates above a level": rate_curves(x_title="x", y_title="y", colours={"CVA": "#0072B2"}, chance=0.25),
     "histogram of shares": histogram(noun="pairs", x_title="object change share"),
     "histogram of roots": histogram(noun="scenes", share=False, root=True),
 }
@@ -26,3 +28,13 @@ def test_every_arm_has_its_place_even_before_its_first_score() -> None:
     spec = seed_dots(arms=["a", "b"], colours={"a": "#0072B2", "b": "#E69F00"}, domain=(40, 60), band=None)
     for layer in spec["layer"]:
         assert layer["encoding"]["y"]["scale"]["domain"] == ["a", "b"]
+
+
+def test_guessing_is_a_diagonal_or_a_level() -> None:
+    def dashed(chance: float | None) -> list[dict[str, float]]:
+        spec = rate_curves(x_title="x", y_title="y", colours={}, chance=chance)
+        values: list[dict[str, float]] = spec["layer"][0]["data"]["values"]
+        return values
+
+    assert dashed(None) == [{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 1.0}]
+    assert dashed(0.25) == [{"x": 0.0, "y": 0.25}, {"x": 1.0, "y": 0.25}]

@@ -59,6 +59,14 @@ def test_none_gives_a_field_its_default_back() -> None:
     assert load_experiment(text) == load_experiment(TEXT)
 
 
+def test_a_mapping_that_an_edit_leaves_empty_goes_with_its_last_field() -> None:
+    path = ("arms", "half noisy", "pairing", "noise")
+    text = with_edits(TEXT, {(*path, "rate"): None, ("pretraining", "steps"): None})
+    assert "noise" not in text.replace("Does noise", "").replace("half noisy", "")
+    assert "pretraining" not in text
+    assert with_edits(TEXT, {("labels", "scheme"): None, (*path, "extent"): None}) == TEXT
+
+
 @pytest.mark.parametrize(
     ("edit", "sentence"),
     [

@@ -1,18 +1,22 @@
 import pytest
 
+from frontend.api_records import Job, JobKind, JobStatus
 from frontend.wording import (
     dataset_place,
     duration,
     file_size,
     in_split_order,
+    is_of_dataset,
     job_counts,
     moment,
     parse_time,
     percent,
     plural,
     points,
+    seed_of,
     sentence,
     signed,
+    state_words,
 )
 
 
@@ -93,3 +97,32 @@ def test_bytes_are_told_in_their_largest_unit() -> None:
 )
 def test_a_dataset_is_told_by_where_its_scenes_come_from(config: dict[str, object], words: str) -> None:
     assert words in dataset_place(config)
+
+
+def job(kind: JobKind, status: JobStatus = "blocked", *, arms: tuple[str, ...] = ()) -> Job:
+    uses = [{"experiment": "e", "experiment_name": "e", "arm": arm, "seed": 0} for arm in arms]
+    return {"kind": kind, "status": status, "uses": uses}  # type: ignore[typeddict-item]
+
+
+def test_a_job_that_waits_says_what_for() -> None:
+    assert state_words(job("pretrain")) == "waiting for its change score"
+    assert state_words(job("segment")) == "waiting for pretraining"
+    assert state_words(job("segment", "succeeded")) == "done"
+
+
+def test_a_score_is_of_its_dataset_unless_arms_need_it() -> None:
+    assert is_of_dataset(job("index"))
+    assert is_of_dataset(job("score"))
+    assert not is_of_dataset(job("score", arms=("filtered",)))
+    assert not is_of_dataset(job("pretrain"))
+
+
+def test_a_score_has_the_seed_of_the_arms_that_need_it() -> None:
+    def score(*seeds: int) -> Job:
+        uses = [{"seed": seed} for seed in seeds]
+        return {"kind": "score", "seed": None, "uses": uses}  # type: ignore[typeddict-item]
+
+    assert seed_of(score(3, 3)) == 3
+    assert seed_of(score(3, 4)) is None
+    assert seed_of(score()) is None
+    assert seed_of({**score(3), "seed": 0}) == 0

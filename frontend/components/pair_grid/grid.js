@@ -1,36 +1,6 @@
 // Cards of pairs. Names come from data and reach the page as text only; images come from this server only.
 
-function element(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
-
-function isOwnPath(url) {
-  return /^\/(?![/\\])/.test(url) && new URL(url, location.href).origin === location.origin;
-}
-
-function picture({ url, label }) {
-  const frame = element("span", "image");
-  const image = element("img");
-  const showMissing = () => {
-    image.remove();
-    frame.prepend(element("span", "missing", "could not be loaded"));
-  };
-  image.alt = label;
-  image.loading = "lazy";
-  image.decoding = "async";
-  image.draggable = false;
-  image.addEventListener("load", () => image.classList.toggle("small", image.naturalWidth * 2 <= frame.clientWidth * devicePixelRatio));
-  image.addEventListener("error", showMissing);
-  frame.append(image, element("span", "image-label", label));
-  if (isOwnPath(url)) image.src = url;
-  else showMissing();
-  return frame;
-}
-
-function card(pair, open) {
+function card(pair, changes, open) {
   const node = element(open ? "button" : "div", "card");
   if (open) {
     node.type = "button";
@@ -39,7 +9,7 @@ function card(pair, open) {
   node.dataset.key = pair.key;
   const images = element("span", "images");
   images.style.setProperty("--images", pair.images.length);
-  images.append(...pair.images.map(picture));
+  images.append(...pair.images.map((image) => picture(image, changes)));
   const title = element("span", "title", pair.title);
   title.title = pair.title;
   node.append(images, title);
@@ -94,7 +64,7 @@ export default function show({ data, parentElement, setTriggerValue }) {
     }
     const item = element("div");
     item.setAttribute("role", "listitem");
-    item.append(card(pair, open));
+    item.append(card(pair, data.changes, open));
     cards.set(pair.key, { signature, item });
   }
   state.cards = cards;

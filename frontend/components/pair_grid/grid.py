@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Literal, TypedDict, get_args
+from typing import Literal, NotRequired, TypedDict, get_args
 
 import streamlit as st
 
+from frontend.components.palette import change_specs
 from frontend.components.same_origin import checked_path
 
 Tone = Literal["neutral", "good", "warning", "bad", "info"]
@@ -19,10 +20,11 @@ class BadgeSpec(TypedDict):
 
 
 class ThumbnailSpec(TypedDict):
-    """One image of a pair. `url` is a path on this server."""
+    """One image of a pair. `url` and `overlay`, a change map to lay over it, are paths on this server."""
 
     url: str
     label: str
+    overlay: NotRequired[str]
 
 
 class PairSpec(TypedDict):
@@ -35,12 +37,16 @@ class PairSpec(TypedDict):
     images: Sequence[ThumbnailSpec]
 
 
+_SCRIPTS = ("overlay_viewer/pixels.js", "pair_grid/picture.js", "pair_grid/grid.js")
+"""Joined into the one module that Streamlit takes; the last one exports the component."""
+
+_components = files("frontend.components")
 _assets = files("frontend.components.pair_grid")
 _mount = st.components.v2.component(
     "pairlab.pair_grid",
     html=(_assets / "grid.html").read_text("utf-8"),
-    css=(_assets / "grid.css").read_text("utf-8"),
-    js=(_assets / "grid.js").read_text("utf-8"),
+    css="\n".join((_assets / name).read_text("utf-8") for name in ("picture.css", "grid.css")),
+    js="\n".join(_components.joinpath(name).read_text("utf-8") for name in _SCRIPTS),
 )
 
 
@@ -75,10 +81,25 @@ def pair_grid(
         "clickable": clickable,
         "description": description,
         "focus": focus,
+        "changes": change_specs(),
     }
     result = _mount(key=key, data=data, on_clicked_change=_rerun)
     clicked = result.get("clicked")
     return clicked if any(pair["key"] == clicked for pair in pairs) else None
+
+
+def check_thumbnail(image: ThumbnailSpec, *, title: str) -> None:
+    """Raises ValueError where an address of an image is not on this server."""
+    checked_path(image["url"], what=f"{title}, {image['label']}")
+    if "overlay" in image:
+        checked_path(image["overlay"], what=f"{title}, change map of {image['label']}")
+
+
+def check_badges(badges: Sequence[BadgeSpec]) -> None:
+    """Raises ValueError where a badge has no known tone."""
+    for badge in badges:
+        if badge["tone"] not in get_args(Tone):
+            raise ValueError(f"badge {badge['text']!r} has the tone {badge['tone']!r}, not {', '.join(get_args(Tone))}")
 
 
 def _rerun() -> None:
@@ -94,9 +115,5 @@ def _check(pairs: Sequence[PairSpec]) -> None:
         if not 1 <= len(pair["images"]) <= 4:
             raise ValueError(f"pair {pair['key']!r} has {len(pair['images'])} images, a card takes 1 to 4")
         for image in pair["images"]:
-            checked_path(image["url"], what=f"{pair['title']}, {image['label']}")
-        for badge in pair["badges"]:
-            if badge["tone"] not in get_args(Tone):
-                raise ValueError(
-                    f"badge {badge['text']!r} has the tone {badge['tone']!r}, not {', '.join(get_args(Tone))}"
-                )
+            check_thumbnail(image, title=pair["title"])
+        check_badges(pair["badges"])

@@ -4,11 +4,13 @@ import json
 
 import streamlit as st
 
+from frontend.components.arm_table.arm_table import RowSpec, arm_table
 from frontend.components.overlay_viewer.state import ViewerState
 from frontend.components.overlay_viewer.viewer import ImageSpec, LayerSpec, default_state, overlay_viewer
 from frontend.components.page_keys.keys import page_keys
 from frontend.components.pair_grid.grid import PairSpec, Tone, pair_grid
 from frontend.components.palette import class_specs, kind_specs
+from frontend.components.view_pair.view_pair import PointSpec, view_pair
 
 st.set_page_config(layout="wide")
 size = int(st.query_params.get("size", "64"))
@@ -82,3 +84,55 @@ st.write(f"Counted: {st.session_state.get('counted', 0)}")
 focus = f"pair-{st.query_params['focus']}" if "focus" in st.query_params else None
 clicked = pair_grid(pairs=pairs, columns_min_px=240, description="Pairs", focus=focus, key="grid")
 st.write(f"Clicked: {clicked}")
+
+colours = ("#1F7FC4", "#E69F00", "#009E73")
+rows: list[RowSpec] = [
+    {
+        "title": f"{name if is_hostile else 'hurricane-michael'} · y {place * 64}",
+        "cells": [
+            {
+                "images": [] if (arm, place) == (1, 1) else [
+                    {"url": url("pre", place, 64), "label": "pre"},
+                    {"url": url("post", place, 64), "label": "post", "overlay": url("change", place, 64)},
+                ],
+                "badges": [{"text": texts[arm], "tone": tones[arm]}],
+                "note": "thrown away by the filter",
+            }
+            for arm in range(3)
+        ],
+    }
+    for place in range(2)
+]  # fmt: skip
+arm_table(
+    columns=[{"title": f"Arm {arm}", "color": color, "badges": []} for arm, color in enumerate(colours)],
+    rows=rows,
+    description="Arms side by side",
+    key="arms",
+)
+
+turned = [[0.0, 0.5, 8.0], [0.5, 0.0, 4.0]]
+moved = [[0.75, 0.0, -6.0], [0.0, 0.75, 2.0]]
+places = [(8 + 4 * number, 8 + 6 * number % 40) for number in range(9)]
+points: list[PointSpec] = [
+    {
+        "a": [(y - 4) / 0.5, (x - 8) / 0.5],
+        "b": [(x + 6) / 0.75, (y - 2) / 0.75],
+        "excluded": number % 4 == 3,
+    }
+    for number, (x, y) in enumerate(places)
+]
+view_pair(
+    anchor={"label": "anchor · pre", "url": url("pre", 0, 64), "matrix": turned, "change_url": url("change", 0, 64)},
+    positive={
+        "label": name if is_hostile else "positive · post",
+        "url": url("gone" if is_broken else "post", 0, 64),
+        "matrix": moved,
+        "change_url": None,
+    },
+    size=64,
+    chip_size=64,
+    points=[] if is_away else points,
+    notes=["Colours, light and blur are varied too; that is not drawn."],
+    description="Views of pair 1",
+    key="views",
+)

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from frontend.components.arm_table.arm_table import arm_table
 from frontend.components.overlay_viewer.state import Mode, Side, ViewerState
 from frontend.components.overlay_viewer.viewer import ImageSpec, LayerSpec, default_state, overlay_viewer
 from frontend.components.page_keys.keys import KeySpec, page_keys
 from frontend.components.pair_grid.grid import PairSpec, pair_grid
 from frontend.components.palette import CLASS_COLORS, ClassSpec, class_specs, kind_specs
 from frontend.components.same_origin import checked_path
+from frontend.components.view_pair.view_pair import view_pair
 
 IMAGES: list[ImageSpec] = [
     {"key": "pre", "label": "Before", "url": "/api/v1/a"},
@@ -231,3 +233,47 @@ def test_grid_refuses_each_bad_argument_by_name() -> None:
     assert "One, pre: '//x'" in refusal([{**pair, "images": [{"url": "//x", "label": "pre"}]}])
     assert "tone 'loud'" in refusal([{**pair, "badges": [{"text": "clean", "tone": "loud"}]}])
     assert "columns_min_px is 5" in refusal([pair], columns_min_px=5)
+    overlaid = {"url": "/api/v1/a", "label": "pre", "overlay": "http://x/"}
+    assert "One, change map of pre: 'http://x/'" in refusal([{**pair, "images": [overlaid]}])
+
+
+def test_views_refuse_each_bad_argument_by_name() -> None:
+    view = {"label": "anchor", "url": "/api/v1/a", "change_url": None, "matrix": [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]}
+    arguments: dict[str, Any] = {
+        "anchor": view,
+        "positive": view,
+        "size": 64,
+        "chip_size": 64,
+        "points": [],
+        "key": "v",
+    }
+
+    def refusal(**changed: Any) -> str:  # noqa: ANN401
+        with pytest.raises(ValueError) as caught:  # noqa: PT011
+            view_pair(**{**arguments, **changed})
+        return str(caught.value)
+
+    view_pair(**arguments)
+    assert "size is 0" in refusal(size=0)
+    assert "anchor: '//x'" in refusal(positive={**view, "url": "//x"})
+    assert "anchor, change map: 'x'" in refusal(anchor={**view, "change_url": "x"})
+    assert "2 × 3 numbers" in refusal(anchor={**view, "matrix": [[1.0, 0.0], [0.0, 1.0]]})
+    assert "2 × 3 numbers" in refusal(anchor={**view, "matrix": [[1.0, 0.0, float("nan")], [0.0, 1.0, 0.0]]})
+    assert "got [1.0]" in refusal(points=[{"a": [1.0], "b": [1.0, 2.0], "excluded": False}])
+
+
+def test_arms_side_by_side_refuse_each_bad_argument_by_name() -> None:
+    column = {"title": "One", "color": "#1F7FC4", "badges": []}
+    cell = {"images": [{"url": "/api/v1/a", "label": "pre"}], "badges": [], "note": ""}
+    row = {"title": "place", "cells": [cell]}
+
+    def refusal(columns: Any, rows: Any) -> str:  # noqa: ANN401
+        with pytest.raises(ValueError) as caught:  # noqa: PT011
+            arm_table(columns=columns, rows=rows, description="Arms", key="arms")
+        return str(caught.value)
+
+    assert "at least one arm" in refusal([], [])
+    assert "'One' has colour 'red'" in refusal([{**column, "color": "red"}], [])
+    assert "row 'place' has 1 cells for 2 arms" in refusal([column, column], [row])
+    bad = {**cell, "images": [{"url": "//x", "label": "pre"}]}
+    assert "place, pre: '//x'" in refusal([column], [{**row, "cells": [bad]}])

@@ -16,6 +16,7 @@ from backend.settings import Settings
 from frontend.api_client import ApiClient
 from frontend.api_records import ExperimentDetail
 from frontend.page import screen
+from tests.frontend.screens.scored_dataset import RANDOM, SYNTHETIC, computed
 from tests.live_stack import LiveStack, tiny_experiment
 
 APP = Path(__file__).parents[3] / "frontend" / "app.py"
@@ -162,6 +163,21 @@ def finished(stack: LiveStack, finished_id: str, monkeypatch: pytest.MonkeyPatch
     """The finished experiment; the screens ask the stack that ran it."""
     monkeypatch.setenv("PAIRLAB_API_URL", stack.api)
     return stack.client.experiment(finished_id)
+
+
+@pytest.fixture(scope="session")
+def scored_ids(stack: LiveStack) -> list[str]:
+    """Three scores of the dataset `scored`, computed in a real stack."""
+    name = stack.register("scored", SYNTHETIC)
+    return [each["id"] for each in computed(stack, name, {"name": "cva"}, {"name": "irmad"}, RANDOM)]
+
+
+@pytest.fixture
+def scored(stack: LiveStack, scored_ids: list[str], monkeypatch: pytest.MonkeyPatch) -> ApiClient:
+    """The API of the real stack, which the screens ask; `scored` has three scores in it."""
+    assert len(scored_ids) == 3
+    monkeypatch.setenv("PAIRLAB_API_URL", stack.api)
+    return stack.client
 
 
 @pytest.fixture

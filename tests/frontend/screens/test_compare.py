@@ -2,7 +2,8 @@ import csv
 import io
 
 from frontend.api_client import ApiClient
-from frontend.api_records import ExperimentDetail, Results
+from frontend.api_records import ExperimentDetail
+from frontend.result_records import Results
 from frontend.screens.result_tables import class_table, score_table, to_csv
 from tests.frontend.screens.conftest import EXPERIMENT, charts, opened_screen, texts
 from tests.live_stack import LiveStack

@@ -2,19 +2,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from frontend.api_client import ApiClient
-from pairlab.experiment.experiment import Experiment, load_experiment
 from pairlab.experiment.scene_filter import SceneFilter
 from tests.frontend.screens.conftest import EXPERIMENT, opened_screen, texts
-
-TEXT = "draft-text"
-
-
-def draft(app: AppTest) -> Experiment:
-    return load_experiment(app.session_state[TEXT])
-
-
-def field(app: AppTest, *path: str) -> str:
-    return f"form-{app.session_state['draft-revision']}-{'-'.join(path)}"
+from tests.frontend.screens.design_screen import TEXT, draft, field
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_the_address_opens_one_job_with_its_curves_and_log(finished: ExperimentD
     job = job_of(finished, kind, "half noisy")
     app = opened_screen("jobs", experiment=finished["id"], job=job["id"])
     assert not app.exception
-    assert len(charts(app)) == (3 if kind == "pretrain" else 4)
+    assert len(charts(app)) == 4
     assert [tab.label for tab in app.tabs] == ["Curves", "Log", "Configuration"]
     assert '"kind"' in app.json[0].value
 
@@ -99,4 +99,16 @@ def test_index_jobs_stand_in_a_list_of_their_own(browsed: ApiClient) -> None:
     assert set(table["job"]) == {"indexing"}
     assert "seed" not in table.columns
     assert "Indexing · dataset browsed" in texts(app)
+    assert len(charts(app)) == 1
+
+
+def test_score_jobs_stand_in_a_list_of_their_own(scored: ApiClient, scored_ids: list[str]) -> None:
+    job = next(each["job"] for each in scored.scores("scored") if each["id"] == scored_ids[1])
+    app = opened_screen("jobs", experiment="score", job=job)
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert "scored" in set(table["dataset"])
+    assert {"CVA", "IR-MAD"} < set(table["job"])
+    assert "seed" not in table.columns
+    assert "Change score · IR-MAD · dataset scored" in texts(app)
     assert len(charts(app)) == 1

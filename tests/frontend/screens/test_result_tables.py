@@ -4,9 +4,9 @@ import io
 import pytest
 from rich.console import Console
 
-from frontend.api_records import ArmResult, Results
 from frontend.printed_tables import result_table
-from frontend.screens.result_tables import class_table, to_csv
+from frontend.result_records import ArmResult, Results
+from frontend.screens.result_tables import class_table, filter_table, score_table, to_csv
 
 COLOURS = {"temporal": "#123456"}
 
@@ -26,6 +26,12 @@ def results(xview2: float | None) -> Results:
         "difference": None,
         "difference_seeds": 0,
         "realised_noise": 0.25,
+        "realised_mismatch": 0.0,
+        "distinct_pairs": 1000.0,
+        "exposure_matched": True,
+        "filtered": None,
+        "score_seconds": None,
+        "factors": [],
     }
     return {
         "id": "e",
@@ -61,3 +67,50 @@ def test_damage_levels_show_the_official_score_beside_miou() -> None:
 def test_other_classes_have_no_such_column(shown: str) -> None:
     assert "xview2" not in shown.lower()
     assert "destroyed" in shown
+
+
+def with_facts(**facts: object) -> Results:
+    """Results of an arm of which more is known."""
+    found = results(None)
+    found["rows"][0].update(facts)  # type: ignore[typeddict-item]
+    return found
+
+
+FILTERED = with_facts(
+    distinct_pairs=600.5,
+    exposure_matched=False,
+    filtered={"drawn": 1000.0, "thrown_away": 399.5, "noisy_thrown_away": 180.0, "threshold": 1.2345678},
+    score_seconds=12.34,
+)
+
+
+def test_a_filter_is_shown_with_what_it_cost() -> None:
+    shown = filter_table(FILTERED, COLOURS)
+    cells = ("1 000", "400 (40 %)", "180", "600", "1.235", "12.3")
+    assert "".join(f"<td>{cell}</td>" for cell in cells) in shown
+    assert "not exposure-matched" in score_table(FILTERED, COLOURS)
+    assert "(reference, 25 % noisy, 40 % filtered away, not exposure-matched)" in printed(FILTERED)
+    (line,) = csv.DictReader(io.StringIO(to_csv(FILTERED)))
+    assert (line["thrown_away"], line["noisy_thrown_away"], line["score_seconds"]) == ("399.5", "180.0", "12.34")
+    assert (line["distinct_pairs"], line["exposure_matched"]) == ("600.5", "False")
+
+
+def test_arms_without_a_filter_have_no_table_of_filters() -> None:
+    assert filter_table(results(None), COLOURS) == ""
+    assert "exposure" not in score_table(results(None), COLOURS) + printed(results(None))
+
+
+def test_distinct_pairs_and_mismatches_are_columns_where_there_are_any() -> None:
+    assert "<th>noise</th><th>pairs</th>" in score_table(results(None), COLOURS)
+    mismatched = with_facts(realised_mismatch=0.2)
+    assert "<th>noise</th><th>mismatched</th><th>pairs</th>" in score_table(mismatched, COLOURS)
+    assert "<td>25 %</td><td>20 %</td><td>1 000</td>" in score_table(mismatched, COLOURS)
+    assert "20 % mismatched" in printed(mismatched)
+
+
+def test_of_a_baseline_nothing_is_told_of_pairs() -> None:
+    baseline = with_facts(
+        baseline=True, realised_noise=None, realised_mismatch=None, distinct_pairs=None, exposure_matched=None
+    )
+    assert "<td>none</td>" in score_table(baseline, COLOURS)
+    assert "pairs" not in score_table(baseline, COLOURS) + printed(baseline)

@@ -1,0 +1,74 @@
+"""The fields of a contrastive method and its loss: of the experiment, or of one arm."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from frontend.draft import Path
+from frontend.screens.form import Form
+from pairlab.experiment.methods import ChangeWeight, Method, PixelInfoNCE
+
+METHODS = {"pixel_infonce": "Pixel InfoNCE (dense)", "simclr": "SimCLR (global)"}
+MATCHING = {"geometric": "the same ground point", "feature": "the point with the most alike features"}
+
+
+def show_method_fields(form: Form, path: Path, method: Method, key: Callable[[str], str]) -> None:
+    """Shows temperature and, of a dense method, what is matched and what counts less.
+
+    Args:
+        form: takes the edits.
+        path: of the method in the file.
+        method: its values.
+        key: returns a widget's key.
+    """
+    before = len(form.edits)
+    if isinstance(method, PixelInfoNCE):
+        left, right = st.columns(2)
+        with left:
+            form.option(
+                "A pixel's positive",
+                (*path, "matching"),
+                method.matching,
+                list(MATCHING),
+                key=key("matching"),
+                default="geometric",
+                shown=MATCHING.__getitem__,
+                restructures=True,
+                help="By features, a pixel is matched with whatever looks most alike to the network (as in DenseCL), "
+                "so a wrong pair may find a right partner.",
+            )
+        with right:
+            form.number("Temperature τ", (*path, "temperature"), method.temperature, key=key("temperature"))
+        show_change_weight(form, path, method, key)
+    else:
+        form.number("Temperature τ", (*path, "temperature"), method.temperature, key=key("temperature"))
+    if len(form.edits) > before:
+        form.edits[(*path, "name")] = method.name  # a file that left the method out has no name yet
+
+
+def show_change_weight(form: Form, path: Path, method: PixelInfoNCE, key: Callable[[str], str]) -> None:
+    """Shows whether pixels that look changed count less, and from what difference on."""
+    weight = method.change_weight
+    left, right = st.columns(2, vertical_alignment="center")
+    wanted = left.toggle(
+        "Changed-looking pixels count less",
+        weight is not None,
+        key=key("change_weight"),
+        help="A pixel pair's weight in the loss falls with the difference of its two images there; no labels needed.",
+    )
+    if wanted and weight is None:
+        form.restructure((*path, "change_weight"), {"scale": ChangeWeight().scale})
+    elif not wanted and weight is not None:
+        form.restructure((*path, "change_weight"), None)
+    elif weight is not None:
+        with right:
+            form.number(
+                "Difference that counts 1/e",
+                (*path, "change_weight", "scale"),
+                weight.scale,
+                key=key("scale"),
+                min_value=0.01,
+                max_value=100.0,
+                step=0.1,
+                help="In standard deviations of the images' bands, as the change score CVA measures it.",
+            )
