@@ -31,7 +31,7 @@ from pairlab.pairing.score_file import ScoreError, ScoreFiles, read_scores, writ
 from pairlab.scenes.index import CELL, SceneTable
 from pairlab.scenes.scene import Bands, BoolArray, Pixels, Scene, SceneError, SceneSource
 
-LEAST_PART, MOST_PARTS = 32, 512
+LEAST_PART, MOST_PARTS = 8, 512
 """Scenes of a part, at least; parts of a dataset, at most, as far as that goes."""
 STOP_SECONDS = 0.25
 """How often a stop is asked for while scenes are worked on."""

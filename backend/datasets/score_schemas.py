@@ -43,6 +43,7 @@ class ScoreQuantile(BaseModel):
     thrown_away: int
     """Noisy, clean and unknown ones."""
     noisy_thrown_away: int
+    clean_thrown_away: int
     noisy_kept: int
     """Those without a score are kept."""
 

@@ -131,28 +131,33 @@ def judge(scores: CellScores, chips: ChipIndex, *, min_changed_pixels: int) -> S
         roc=[] if curve is None else curve.roc(),
         precision_recall=[] if curve is None else curve.precision_recall(),
         quantiles=_quantiles(
-            merged(positives, negatives, others), positives, noisy=int(np.count_nonzero(has_data & noisy))
+            merged(positives, negatives, others), positives, negatives, noisy=int(np.count_nonzero(has_data & noisy))
         ),
         seconds=scores.seconds,
         seconds_per_1000_chips=1000 * scores.seconds / max(every_chip, 1),
     )
 
 
-def _quantiles(values: NDArray[np.float64], positives: NDArray[np.float64], *, noisy: int) -> list[ScoreQuantile]:
-    """Returns what filters would do; values and positives rise."""
+def _quantiles(
+    values: NDArray[np.float64], positives: NDArray[np.float64], negatives: NDArray[np.float64], *, noisy: int
+) -> list[ScoreQuantile]:
+    """Returns what filters would do; values, positives and negatives rise."""
     if not len(values):
         return []
     thresholds = np.quantile(values, QUANTILES)
-    counts = zip(above(values, thresholds).tolist(), above(positives, thresholds).tolist(), strict=True)
+    counts = zip(*(above(each, thresholds).tolist() for each in (values, positives, negatives)), strict=True)
     return [
         ScoreQuantile(
             quantile=quantile,
             threshold=threshold,
             thrown_away=thrown,
             noisy_thrown_away=found,
+            clean_thrown_away=lost,
             noisy_kept=noisy - found,
         )
-        for quantile, threshold, (thrown, found) in zip(QUANTILES.tolist(), thresholds.tolist(), counts, strict=True)
+        for quantile, threshold, (thrown, found, lost) in zip(
+            QUANTILES.tolist(), thresholds.tolist(), counts, strict=True
+        )
     ]
 
 

@@ -158,6 +158,7 @@ def test_the_curve_is_of_the_train_split_alone(
         assert each["threshold"] == np.quantile(values, each["quantile"])
         assert each["thrown_away"] == (values > each["threshold"]).sum()
         assert each["noisy_thrown_away"] == (values[noisy] > each["threshold"]).sum()
+        assert each["clean_thrown_away"] == (values[~noisy] > each["threshold"]).sum()
         assert each["noisy_kept"] == noisy.sum() - each["noisy_thrown_away"]
     assert found["quantiles"][-1]["thrown_away"] == 0
 
@@ -269,7 +270,8 @@ def test_unknown_chips_and_those_without_data_or_score_are_counted_apart() -> No
     assert found.auroc == 0.75
     median = found.quantiles[10]
     assert (median.quantile, median.threshold) == (0.5, 2.0)
-    assert (median.thrown_away, median.noisy_thrown_away, median.noisy_kept) == (2, 1, 2)
+    thrown_away = (median.thrown_away, median.noisy_thrown_away, median.clean_thrown_away)
+    assert (thrown_away, median.noisy_kept) == ((2, 1, 0), 2)
     assert found.seconds_per_1000_chips == 250.0
 
 
