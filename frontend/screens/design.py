@@ -16,6 +16,7 @@ from frontend.screens.design_preview import show_preview
 from frontend.screens.design_views import show_views
 from frontend.screens.filter_handover import take_filter
 from frontend.screens.form import Form
+from frontend.screens.missing_datasets import missing_datasets, show_missing_datasets
 from frontend.screens.side_by_side import show_side_by_side
 from pairlab.experiment.experiment import Experiment, load_experiment
 from pairlab.experiment.problems import ExperimentError
@@ -71,10 +72,10 @@ def show_side(side: str | None, experiment: Experiment, datasets: Mapping[str, D
         show_yaml()
     elif side == "Differences":
         show_differences(experiment)
-    elif experiment.dataset in datasets:
-        PREVIEWS[side or SIDES[0]](experiment, st.session_state[TEXT])
+    elif missing := missing_datasets(experiment, datasets):
+        show_missing_datasets(missing, st.session_state[TEXT])
     else:
-        show_missing_dataset(experiment.dataset)
+        PREVIEWS[side or SIDES[0]](experiment, st.session_state[TEXT])
 
 
 def show_form(experiment: Experiment, datasets: Mapping[str, Dataset]) -> Experiment:
@@ -137,16 +138,6 @@ def show_yaml() -> None:
         "application/yaml",
         key="yaml-download",
         on_click="ignore",
-    )
-
-
-def show_missing_dataset(name: str) -> None:
-    """Says that the dataset is not registered, and where to do that."""
-    empty(
-        "Dataset not registered",
-        f"The file names dataset **{plain(name)}**, which is not registered here. Register it, or choose another one.",
-        page="datasets",
-        label="Register a dataset",
     )
 
 

@@ -25,7 +25,9 @@ def take(text: str) -> None:
 
 def sources() -> dict[str, str]:
     """Returns the titles of all files to start from, by `example:NAME` and `from:ID`, examples first."""
-    titles = {f"example:{example['name']}": f"example · {example['name']}" for example in client().examples()}
+    titles = {
+        f"example:{example['name']}": f"{example['name']} · {example['title']}" for example in client().examples()
+    }
     earlier = client().experiments(limit=30)["items"]
     return titles | {f"from:{experiment['id']}": experiment_title(experiment) for experiment in earlier}
 
