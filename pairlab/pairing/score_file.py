@@ -1,9 +1,5 @@
 """The change scores of a dataset as a Parquet file beside its index: a row per scene, a column per variant."""
 
-import json
-import os
-import tempfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +11,10 @@ from pairlab.experiment.change_scores import ChangeScore
 from pairlab.experiment.expansion import ScoreJob
 from pairlab.experiment.model import content_hash
 from pairlab.pairing.cell_scores import CellScores
+from pairlab.scenes.parquet_file import facts_of, read_parquet, write_parquet
 
 SCORE_VERSION = 1
 """Raised whenever the same score would give other numbers, or another file of them."""
-_FACTS = b"pairlab"
-"""Key of what is known of all scenes, among the file's metadata; behind its checksum."""
 
 
 class ScoreError(ValueError):
@@ -81,30 +76,17 @@ def write_scores(scores: CellScores, path: Path, *, scratch: Path | None = None)
                 for variant, values in zip(scores.variants, scores.values, strict=True)
             },
         }
-    ).replace_schema_metadata({_FACTS: _facts(scores)})
-    for folder in (path.parent, scratch or path.parent):
-        folder.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=scratch or path.parent, prefix=f"{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            pq.write_table(content, file, compression="zstd", row_group_size=512, write_page_checksum=True)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    )
+    facts = {"version": SCORE_VERSION, "variants": scores.variants, "seconds": scores.seconds}
+    write_parquet(content, facts, path, scratch=scratch)
 
 
 def read_scores(path: Path) -> CellScores | None:
     """Returns the scores of a file; None where there is no file of this version that is whole."""
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            content = file.read()
-        checksum, _, text = content.schema.metadata[_FACTS].partition(b" ")
-        facts = json.loads(text)
-        if int(checksum) != zlib.crc32(text) or facts["version"] != SCORE_VERSION:
-            return None
+
+    def scores(file: pq.ParquetFile) -> CellScores:
+        content = file.read()
+        facts = facts_of(content, version=SCORE_VERSION)
         variants = tuple(facts["variants"])
         values = [content[f"score/{variant}"].combine_chunks().flatten().to_numpy() for variant in variants]
         return CellScores(
@@ -114,10 +96,5 @@ def read_scores(path: Path) -> CellScores | None:
             values=np.stack(values).astype(np.float32, copy=False),
             seconds=float(facts["seconds"]),
         )
-    except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
-        return None
 
-
-def _facts(scores: CellScores) -> bytes:
-    text = json.dumps({"version": SCORE_VERSION, "variants": scores.variants, "seconds": scores.seconds}).encode()
-    return b"%d %b" % (zlib.crc32(text), text)
+    return read_parquet(path, scores)

@@ -1,13 +1,10 @@
 """The index of a dataset as one Parquet file: a row per scene; the scene table is read without its squares."""
 
 import json
-import os
-import tempfile
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,16 +13,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pairlab.scenes.index import CELL, COUNTS, DatasetIndex, SceneTable, column_of
+from pairlab.scenes.parquet_file import facts_of, read_parquet, write_parquet
 from pairlab.scenes.scene import Bands, Quarantined, Scene, SceneFiles
 
 INDEX_VERSION = 2
 """Raised whenever the same dataset would give another index, or another file of it."""
-
-
-_FACTS = b"pairlab"
-"""Key of what is known of the dataset as a whole, among the file's metadata; behind its checksum."""
-
-Known = TypeVar("Known")
 
 
 def write_index(index: DatasetIndex, path: Path, *, scratch: Path | None = None) -> None:
@@ -69,24 +61,15 @@ def write_index(index: DatasetIndex, path: Path, *, scratch: Path | None = None)
             **cells,
             **objects,
         }
-    ).replace_schema_metadata({_FACTS: _facts(table)})
-    for folder in (path.parent, scratch or path.parent):
-        folder.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f"{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            pq.write_table(content, file, compression="zstd", row_group_size=512, write_page_checksum=True)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    )
+    write_parquet(content, _facts(table), path, scratch=scratch)
 
 
 def read_table(path: Path) -> SceneTable | None:
     """Returns the scene table of an index file; None where there is no file of this version that is whole."""
-    return _read(path, lambda file: _table_of(file.read([n for n in file.schema_arrow.names if n[:6] != "cells/"])))
+    return read_parquet(
+        path, lambda file: _table_of(file.read([n for n in file.schema_arrow.names if n[:6] != "cells/"]))
+    )
 
 
 def read_index(path: Path) -> DatasetIndex | None:
@@ -101,24 +84,11 @@ def read_index(path: Path) -> DatasetIndex | None:
         objects = np.stack([owners, *places, kinds.flatten().to_numpy()], axis=1)
         return DatasetIndex(_table_of(content), np.stack(cells).astype(np.uint16, copy=False), objects)
 
-    return _read(path, index)
-
-
-def _read(path: Path, make: Callable[[pq.ParquetFile], Known]) -> Known | None:
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return make(file)
-    except (OSError, KeyError, ValueError, TypeError, pa.ArrowException):
-        return None
+    return read_parquet(path, index)
 
 
 def _table_of(content: pa.Table) -> SceneTable:
-    checksum, _, text = content.schema.metadata[_FACTS].partition(b" ")
-    if int(checksum) != zlib.crc32(text):
-        raise ValueError("the facts do not match their checksum")
-    facts = json.loads(text)
-    if facts["version"] != INDEX_VERSION:
-        raise ValueError(f"index version {facts['version']}")
+    facts = facts_of(content, version=INDEX_VERSION)
     column = {name: content[name].to_pylist() for name in ("scene", "split", "event", "acquisitions", "files")}
     column |= {name: content[name].to_pylist() for name in ("height", "width", "location_x", "location_y")}
     rows = zip(*column.values(), strict=True)
@@ -152,8 +122,8 @@ def _table_of(content: pa.Table) -> SceneTable:
     )
 
 
-def _facts(table: SceneTable) -> bytes:
-    facts = {
+def _facts(table: SceneTable) -> dict[str, Any]:
+    return {
         "version": INDEX_VERSION,
         "object_classes": table.object_classes,
         "columns": list(table.columns),
@@ -161,8 +131,6 @@ def _facts(table: SceneTable) -> bytes:
         "bands": asdict(table.bands),
         "pixels_read": table.pixels_read,
     }
-    text = json.dumps(facts).encode()
-    return b"%d %b" % (zlib.crc32(text), text)
 
 
 def _files_text(scene: Scene) -> str:
