@@ -17,7 +17,7 @@ from pairlab.events import Event, Finished, Metrics, Saved, Started
 from pairlab.experiment.expansion import PretrainJob, job_key
 from pairlab.experiment.methods import Pretraining
 from pairlab.networks import build_network
-from pairlab.objectives import build_objective
+from pairlab.objectives.building import build_objective
 from pairlab.pairing.cell_scores import CellScores
 from pairlab.pairing.job_pairs import pairs_of
 from pairlab.pairing.pair import PairList
@@ -185,11 +185,11 @@ class _Run:
         self.precision = best_precision(device)
         self.bands = source.bands
         self.network = build_network(config.network, seed=config.seed, bands=len(self.bands))
-        self.objective = build_objective(config.method, self.network.channels, seed=config.seed)
+        self.objective = build_objective(config.method, self.network, seed=config.seed)
         self.trained = nn.ModuleDict({"network": self.network, "objective": self.objective})
         self.trained.to(device).to(memory_format=self.precision.memory_format)
         self.optimizer = torch.optim.AdamW(
-            self.trained.parameters(),
+            [each for each in self.trained.parameters() if each.requires_grad],
             lr=config.pretraining.learning_rate,
             weight_decay=config.pretraining.weight_decay,
         )
@@ -211,7 +211,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(batch.step, self.config.pretraining)
         with self.precision.context():
-            loss = self.objective(self.network(views), batch)
+            loss = self.objective.loss(self.network, views, batch)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise DivergedError(
@@ -219,8 +219,9 @@ class _Run:
                 f"({self.config.pretraining.learning_rate:g}) or raise the temperature; the last checkpoint is intact"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         self.optimizer.step()
+        self.objective.after_step(self.network, step=batch.step, total=self.config.pretraining.steps)
         return value
 
     def checkpoint(self, folder: Path, step: int) -> Saved:

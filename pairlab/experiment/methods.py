@@ -52,12 +52,13 @@ class SimCLR(FrozenModel):
 Method = Annotated[PixelInfoNCE | SimCLR, Field(discriminator="name")]
 
 
-def in_words(method: PixelInfoNCE | SimCLR) -> str:
+def in_words(method: Method) -> str:
     """Returns the method's name, and how it matches where that is not by geometry."""
-    return method.name if can_mask(method) or isinstance(method, SimCLR) else f"{method.name} with feature matching"
+    matches_features = isinstance(method, PixelInfoNCE) and method.matching == "feature"
+    return f"{method.name} with feature matching" if matches_features else method.name
 
 
-def can_mask(method: PixelInfoNCE | SimCLR) -> bool:
+def can_mask(method: Method) -> bool:
     """Whether a method matches positions by geometry, and can therefore exclude changed pixels (control: masked)."""
     return isinstance(method, PixelInfoNCE) and method.matching == "geometric"
 

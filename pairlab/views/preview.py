@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pairlab.experiment.methods import Augmentation, PixelInfoNCE, Pretraining, SimCLR
+from pairlab.experiment.methods import Augmentation, Method, PixelInfoNCE, Pretraining
 from pairlab.pairing.pair import Pair, PairList
 from pairlab.views.geometry import (
     GRID_STRIDE,
@@ -50,7 +50,7 @@ def preview_views(
     positions: Sequence[int],
     *,
     augmentation: Augmentation,
-    method: PixelInfoNCE | SimCLR,
+    method: Method,
     seed: int,
     changed: Callable[[Pair], NDArray[np.bool_]] | None,
     batch_size: int = BATCH_SIZE,

@@ -4,15 +4,18 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pairlab.experiment.methods import ChangeWeight, PixelInfoNCE, Pretraining
+from pairlab.experiment.methods import ChangeWeight, Network, PixelInfoNCE, Pretraining
 from pairlab.losses.feature_matching import most_alike
 from pairlab.losses.pixel_infonce import NothingToMatch, gather_points, pixel_infonce
-from pairlab.objectives import PixelInfoNCEObjective, build_objective
+from pairlab.networks import build_network
+from pairlab.objectives.building import build_objective
+from pairlab.objectives.pixel_infonce import PixelInfoNCEObjective
 from pairlab.views.batches import PairBatch, PairBatches
 from tests.pairlab.views.known_geometry import CoordinateScenes, pair_list
 
 SOURCE = CoordinateScenes()
-CHANNELS, GRID = 128, 8
+NETWORK = build_network(Network(), seed=0)
+CHANNELS, GRID = NETWORK.channels, 8
 
 
 def batch() -> PairBatch:
@@ -21,7 +24,7 @@ def batch() -> PairBatch:
 
 
 def objective(**config: object) -> PixelInfoNCEObjective:
-    built = build_objective(PixelInfoNCE.model_validate(config), CHANNELS, seed=0)
+    built = build_objective(PixelInfoNCE.model_validate(config), NETWORK, seed=0)
     assert isinstance(built, PixelInfoNCEObjective)
     return built
 

@@ -1,0 +1,18 @@
+"""From a method's configuration to its heads and loss."""
+
+import torch
+
+from pairlab.experiment.methods import Method, PixelInfoNCE
+from pairlab.networks import DenseNetwork
+from pairlab.objectives.objective import Objective
+from pairlab.objectives.pixel_infonce import PixelInfoNCEObjective
+from pairlab.objectives.simclr import SimCLRObjective
+
+
+def build_objective(config: Method, network: DenseNetwork, *, seed: int) -> Objective:
+    """Returns the method's heads and loss for a network, the heads with the random weights of a seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if isinstance(config, PixelInfoNCE):
+            return PixelInfoNCEObjective(config, network.channels)
+        return SimCLRObjective(config, network.channels)

@@ -1,0 +1,23 @@
+"""SimCLR: pooled features, each image against all others of the batch."""
+
+from torch import Tensor, nn
+
+from pairlab.experiment.methods import SimCLR
+from pairlab.losses.simclr import nt_xent
+from pairlab.networks import GlobalProjection
+from pairlab.objectives.objective import Objective
+from pairlab.views.batches import PairBatch
+
+
+class SimCLRObjective(Objective):
+    """NT-Xent on pooled features."""
+
+    def __init__(self, config: SimCLR, channels: int) -> None:
+        super().__init__()
+        self.temperature = config.temperature
+        self.projection = GlobalProjection(channels, hidden_dim=config.hidden_dim, embedding_dim=config.embedding_dim)
+
+    def loss(self, network: nn.Module, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
+        """Returns the loss of the views' projections."""
+        anchors, positives = self.projection(network(views)).chunk(2)
+        return nt_xent(anchors, positives, temperature=self.temperature)
