@@ -1,5 +1,6 @@
 """Encoder and decoder of segmentation-models-pytorch, and the heads that pretraining and segmentation put on them."""
 
+from itertools import pairwise
 from typing import Any
 
 import segmentation_models_pytorch as smp
@@ -88,8 +89,29 @@ class GlobalProjection(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns one embedding per image."""
-        embeddings: Tensor = self.layers(features.mean(dim=(2, 3)))
+        embeddings: Tensor = self.layers(pooled(features))
         return embeddings
+
+
+def pooled(features: Tensor) -> Tensor:
+    """Returns the mean of features (images, channels, height, width) over their positions: (images, channels)."""
+    return features.mean(dim=(2, 3))
+
+
+def perceptron(*widths: int, normalise_output: bool = False) -> nn.Sequential:
+    """Returns linear layers of these widths, with batch norm and ReLU behind each but the last: rows → rows.
+
+    Args:
+        widths: of the input, the hidden layers and the output; at least two.
+        normalise_output: puts batch norm behind the last layer too.
+    """
+    layers: list[nn.Module] = []
+    for width, following in pairwise(widths[:-1]):
+        layers += [nn.Linear(width, following, bias=False), nn.BatchNorm1d(following), nn.ReLU()]
+    layers.append(nn.Linear(widths[-2], widths[-1], bias=not normalise_output))  # a norm would take the bias away again
+    if normalise_output:
+        layers.append(nn.BatchNorm1d(widths[-1]))
+    return nn.Sequential(*layers)
 
 
 class LinearHead(nn.Module):

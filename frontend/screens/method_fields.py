@@ -8,12 +8,25 @@ from frontend.draft import Path
 from frontend.screens.form import Form
 from pairlab.experiment.methods import ChangeWeight, Method, PixelInfoNCE
 
-METHODS = {"pixel_infonce": "Pixel InfoNCE (dense)", "simclr": "SimCLR (global)"}
+METHODS = {
+    "pixel_infonce": "Pixel InfoNCE (dense)",
+    "simclr": "SimCLR (global)",
+    "vicreg": "VICReg (global)",
+}
+MAIN_FIELDS = {
+    "simclr": {"temperature": "Temperature τ"},
+    "vicreg": {
+        "invariance_weight": "Weight of invariance λ",
+        "variance_weight": "Weight of variance μ",
+        "covariance_weight": "Weight of covariance ν",
+    },
+}
+"""Of methods that match no pixels: the numbers worth a field; the others are edited in the file."""
 MATCHING = {"geometric": "the same ground point", "feature": "the point with the most alike features"}
 
 
 def show_method_fields(form: Form, path: Path, method: Method, key: Callable[[str], str]) -> None:
-    """Shows temperature and, of a dense method, what is matched and what counts less.
+    """Shows a method's main numbers and, of a dense method, what is matched and what counts less.
 
     Args:
         form: takes the edits.
@@ -41,9 +54,19 @@ def show_method_fields(form: Form, path: Path, method: Method, key: Callable[[st
             form.number("Temperature τ", (*path, "temperature"), method.temperature, key=key("temperature"))
         show_change_weight(form, path, method, key)
     else:
-        form.number("Temperature τ", (*path, "temperature"), method.temperature, key=key("temperature"))
+        fields = MAIN_FIELDS[method.name]
+        for column, (name, label) in zip(st.columns(len(fields)), fields.items(), strict=True):
+            value = getattr(method, name)
+            with column:
+                # By method: a widget that outlives a change of method would carry its number over.
+                form.number(label, (*path, name), value, key=key(f"{method.name}-{name}"), step=step_of(value))
     if len(form.edits) > before:
         form.edits[(*path, "name")] = method.name  # a file that left the method out has no name yet
+
+
+def step_of(value: float) -> float:
+    """Returns how far a click moves a number: by a tenth of it, a whole one by 1."""
+    return 1 if isinstance(value, int) else value / 10 or 0.1
 
 
 def show_change_weight(form: Form, path: Path, method: PixelInfoNCE, key: Callable[[str], str]) -> None:

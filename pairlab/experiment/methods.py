@@ -49,7 +49,24 @@ class SimCLR(FrozenModel):
     """Hidden width of the projection head; the paper takes the width of the encoder's output."""
 
 
-Method = Annotated[PixelInfoNCE | SimCLR, Field(discriminator="name")]
+class VICReg(FrozenModel):
+    """Variance, invariance and covariance of pooled features (Bardes et al., 2022, arXiv 2105.04906, eq. 6)."""
+
+    name: Literal["vicreg"] = "vicreg"
+    invariance_weight: float = Field(default=25.0, ge=0.0, le=10_000.0)
+    """λ, how much the two views should agree; 25, 25 and 1 are the paper's (section 4.2)."""
+    variance_weight: float = Field(default=25.0, ge=0.0, le=10_000.0)
+    """μ, how much each dimension should vary over the batch."""
+    covariance_weight: float = Field(default=1.0, ge=0.0, le=10_000.0)
+    """ν, how little two dimensions should say the same."""
+    hidden_dim: int = Field(default=512, ge=2, le=16384)
+    """Width of the expander's two hidden layers: the paper takes 4 × the features' width (8192 for ResNet-50), which is
+    512 for the 128 channels of this network's features."""
+    embedding_dim: int = Field(default=512, ge=2, le=16384)
+    """Output width of the expander; as wide as its hidden layers, as in the paper."""
+
+
+Method = Annotated[PixelInfoNCE | SimCLR | VICReg, Field(discriminator="name")]
 
 
 def in_words(method: Method) -> str:

@@ -10,14 +10,14 @@ from torch import Tensor
 
 
 class NothingToMatch(ValueError):
-    """A batch in which no anchor has both a positive and a negative, so that its loss would be a silent zero."""
+    """A batch with too little to compare: its loss would be a silent zero, or no number."""
 
 
-def check_matched_rows(rows_a: Tensor, rows_b: Tensor, *, temperature: float) -> None:
-    """Accepts two float tensors of one shape (N, D) with D ≥ 1, and a positive finite temperature.
+def check_matched_rows(rows_a: Tensor, rows_b: Tensor) -> None:
+    """Accepts two float tensors of one shape (N, D) with D ≥ 1.
 
     Raises:
-        ValueError: anything else; the message prints the shapes, dtypes or the value.
+        ValueError: anything else; the message prints the shapes or dtypes.
     """
     if rows_a.ndim != 2 or rows_a.shape != rows_b.shape or rows_a.shape[1] == 0:
         raise ValueError(
@@ -25,13 +25,29 @@ def check_matched_rows(rows_a: Tensor, rows_b: Tensor, *, temperature: float) ->
         )
     if not (rows_a.is_floating_point() and rows_b.is_floating_point()):
         raise ValueError(f"embeddings must be floating point, found {rows_a.dtype} and {rows_b.dtype}")
+
+
+def check_temperature(temperature: float) -> None:
+    """Raises ValueError, which prints the value, unless the temperature is positive and finite."""
     if not (math.isfinite(temperature) and temperature > 0.0):
         raise ValueError(f"temperature must be positive and finite, found {temperature}")
 
 
+def check_weights(**weights: float) -> None:
+    """Raises ValueError, which names the term and prints its weight, unless all are finite and at least 0."""
+    for name, weight in weights.items():
+        if not (math.isfinite(weight) and weight >= 0.0):
+            raise ValueError(f"{name} must be finite and at least 0, found {weight}")
+
+
+def widened(rows: Tensor) -> Tensor:
+    """Returns the rows in float32 or wider: statistics of a batch in bf16 keep two digits."""
+    return rows.to(torch.promote_types(rows.dtype, torch.float32))
+
+
 def unit_rows(rows: Tensor) -> Tensor:
     """Returns the rows (N, D) at unit length, in float32 or wider: bf16 cosines over τ = 0.1 are off by ± 0.04."""
-    return F.normalize(rows.to(torch.promote_types(rows.dtype, torch.float32)), dim=1)
+    return F.normalize(widened(rows), dim=1)
 
 
 @contextmanager

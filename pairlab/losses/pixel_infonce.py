@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pairlab.losses.embeddings import NothingToMatch, check_matched_rows, full_precision, unit_rows
+from pairlab.losses.embeddings import NothingToMatch, check_matched_rows, check_temperature, full_precision, unit_rows
 
 __all__ = ["NothingToMatch", "gather_points", "pixel_infonce"]
 
@@ -51,7 +51,8 @@ def pixel_infonce(
         >>> round(pixel_infonce(points, points, temperature=1.0).item(), 4)  # −log(e / (e + 1))
         0.3133
     """
-    check_matched_rows(points_a, points_b, temperature=temperature)
+    check_matched_rows(points_a, points_b)
+    check_temperature(temperature)
     given = len(points_a)
     if weights is not None and (not weights.is_floating_point() or weights.shape != (given,)):
         raise ValueError(f"weights must be float of shape ({given},), found {weights.dtype} of {tuple(weights.shape)}")

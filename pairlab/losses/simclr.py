@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pairlab.losses.embeddings import NothingToMatch, check_matched_rows, full_precision, unit_rows
+from pairlab.losses.embeddings import NothingToMatch, check_matched_rows, check_temperature, full_precision, unit_rows
 
 
 def nt_xent(z_a: Tensor, z_b: Tensor, *, temperature: float) -> Tensor:
@@ -33,7 +33,8 @@ def nt_xent(z_a: Tensor, z_b: Tensor, *, temperature: float) -> Tensor:
         >>> round(nt_xent(z, z, temperature=1.0).item(), 4)  # −log(e / (e + 2))
         0.5514
     """
-    check_matched_rows(z_a, z_b, temperature=temperature)
+    check_matched_rows(z_a, z_b)
+    check_temperature(temperature)
     batch = len(z_a)
     if batch < 2:
         raise NothingToMatch(f"NT-Xent needs at least 2 pairs, so that each has a negative; the batch has {batch}")

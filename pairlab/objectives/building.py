@@ -2,11 +2,12 @@
 
 import torch
 
-from pairlab.experiment.methods import Method, PixelInfoNCE
+from pairlab.experiment.methods import Method, PixelInfoNCE, VICReg
 from pairlab.networks import DenseNetwork
 from pairlab.objectives.objective import Objective
 from pairlab.objectives.pixel_infonce import PixelInfoNCEObjective
 from pairlab.objectives.simclr import SimCLRObjective
+from pairlab.objectives.vicreg import VICRegObjective
 
 
 def build_objective(config: Method, network: DenseNetwork, *, seed: int) -> Objective:
@@ -15,4 +16,6 @@ def build_objective(config: Method, network: DenseNetwork, *, seed: int) -> Obje
         torch.manual_seed(seed)
         if isinstance(config, PixelInfoNCE):
             return PixelInfoNCEObjective(config, network.channels)
+        if isinstance(config, VICReg):
+            return VICRegObjective(config, network.channels)
         return SimCLRObjective(config, network.channels)

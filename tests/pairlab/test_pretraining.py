@@ -94,6 +94,33 @@ def test_a_resumed_run_ends_with_the_same_weights_bit_for_bit(tmp_path: Path) ->
     assert losses(resumed).items() <= losses(whole).items()
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        {"name": "simclr", "hidden_dim": 32},
+        {"name": "vicreg", "hidden_dim": 32, "embedding_dim": 16},
+    ],
+    ids=lambda method: str(method["name"]),
+)
+def test_every_global_method_resumes_bit_for_bit_with_all_that_it_carries(
+    tmp_path: Path, method: dict[str, object]
+) -> None:
+    training = {"steps": 4, "batch_size": 4, "warmup_steps": 1, "checkpoint_every": 4}
+    job = pretrain_job(method=method, pretraining=training)
+    whole = list(run(job, tmp_path / "whole"))
+    calls = iter([False, True])
+    stopped = list(run(job, tmp_path / "stopped", should_stop=lambda: next(calls)))
+    (last,) = saved(stopped, "checkpoint")
+    assert last.step == 2
+    resumed = list(run(job, tmp_path / "resumed", start=SavedFile(last.path, last.sha256)))
+    for kind in ("checkpoint", "weights"):
+        (expected,), (found,) = saved(whole, kind), saved(resumed, kind)
+        assert (found.step, found.sha256) == (4, expected.sha256)
+    assert losses(resumed).items() <= losses(whole).items()
+    network = build_network(job.network, seed=job.seed).state_dict()
+    assert load_file(saved(resumed, "weights")[0].path).keys() == network.keys()
+
+
 def test_equal_jobs_give_equal_weights_and_other_seeds_others(tmp_path: Path) -> None:
     first, again, other = (
         saved(list(run(pretrain_job(seeds=[seed]), tmp_path / name)), "weights")[0]

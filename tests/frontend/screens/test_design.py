@@ -1,7 +1,10 @@
 import pytest
+from pydantic import TypeAdapter
 from streamlit.testing.v1 import AppTest
 
 from frontend.api_client import ApiClient
+from frontend.screens.method_fields import MAIN_FIELDS, METHODS
+from pairlab.experiment.methods import Method
 from pairlab.experiment.scene_filter import SceneFilter
 from tests.frontend.screens.conftest import EXPERIMENT, opened_screen, texts
 from tests.frontend.screens.design_screen import TEXT, draft, field
@@ -132,6 +135,25 @@ def test_another_method_takes_its_own_defaults(app: AppTest) -> None:
     app.selectbox(key=field(app, "method")).set_value("simclr").run()
     assert draft(app).method.name == "simclr"
     assert not app.exception
+
+
+@pytest.mark.parametrize("name", list(MAIN_FIELDS))
+def test_a_global_methods_main_numbers_are_edited_in_the_file(app: AppTest, name: str) -> None:
+    app.selectbox(key=field(app, "method")).set_value(name).run()
+    assert draft(app).method.model_dump(exclude_unset=True) == {"name": name}
+    defaults = {each: getattr(draft(app).method, each) for each in MAIN_FIELDS[name]}
+    assert {each: app.number_input(key=field(app, "method", name, each)).value for each in defaults} == defaults
+    wanted = {each: value * 2 if isinstance(value, int) else value / 2 for each, value in defaults.items()}
+    for each, value in wanted.items():
+        app.number_input(key=field(app, "method", name, each)).set_value(value).run()
+    assert not app.exception
+    assert not app.error
+    assert draft(app).method.model_dump(exclude_unset=True) == {"name": name, **wanted}
+
+
+def test_the_form_offers_every_method_there_is() -> None:
+    known = TypeAdapter(Method).json_schema()["discriminator"]["mapping"].keys()
+    assert METHODS.keys() == known == MAIN_FIELDS.keys() | {"pixel_infonce"}
 
 
 def test_the_preview_says_what_would_be_drawn(app: AppTest) -> None:

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from pairlab.experiment.experiment import Arm, Experiment
-from pairlab.experiment.methods import ChangeWeight, PixelInfoNCE, SimCLR, can_mask, in_words
+from pairlab.experiment.methods import ChangeWeight, Method, PixelInfoNCE, SimCLR, VICReg, can_mask, in_words
 from pairlab.experiment.scene_filter import SceneFilter
 
 TEMPORAL = {"pairing": {"policy": "temporal"}}
@@ -91,9 +91,10 @@ def test_factors_count_from_what_the_experiment_sets() -> None:
         (PixelInfoNCE(change_weight=ChangeWeight()), True, "pixel_infonce"),
         (PixelInfoNCE(matching="feature"), False, "pixel_infonce with feature matching"),
         (SimCLR(), False, "simclr"),
+        (VICReg(), False, "vicreg"),
     ],
 )
-def test_masking_needs_matches_by_geometry(method: PixelInfoNCE | SimCLR, masks: bool, words: str) -> None:
+def test_masking_needs_matches_by_geometry(method: Method, masks: bool, words: str) -> None:
     assert can_mask(method) is masks
     assert in_words(method) == words
     arms = {"a": {"pairing": {"policy": "temporal", "noise": {"rate": 0.5, "control": "masked"}}, "method": method}}

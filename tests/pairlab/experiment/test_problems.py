@@ -12,6 +12,7 @@ BASE: dict[str, Any] = {
     "reference": "a",
     "arms": {"a": {"baseline": "random_initialisation"}},
 }
+METHODS = "'pixel_infonce', 'simclr', 'vicreg'"
 
 
 def problems(**fields: Any) -> list[str]:  # noqa: ANN401
@@ -44,8 +45,8 @@ def pairing(**fields: Any) -> dict[str, Any]:  # noqa: ANN401
             {"splits": {"zzz": 1}},
             "splits.zzz: unknown key; there are: by, test_events, test_share, validation_share, block_metres, seed",
         ),
-        ({"method": {"name": "moco"}}, "method.name: 'moco' is not one of 'pixel_infonce', 'simclr'"),
-        ({"method": {"temperature": 1}}, "method.name: is missing; it is one of 'pixel_infonce', 'simclr'"),
+        ({"method": {"name": "swav"}}, f"method.name: 'swav' is not one of {METHODS}"),
+        ({"method": {"temperature": 1}}, f"method.name: is missing; it is one of {METHODS}"),
         ({"method": 3}, "method: must be a mapping of fields (got 3)"),
         (
             {"method": {"name": "simclr", "temprature": 1}},
