@@ -12,6 +12,7 @@ METHODS = {
     "pixel_infonce": "Pixel InfoNCE (dense)",
     "simclr": "SimCLR (global)",
     "vicreg": "VICReg (global)",
+    "barlow_twins": "Barlow Twins (global)",
 }
 MAIN_FIELDS = {
     "simclr": {"temperature": "Temperature τ"},
@@ -20,6 +21,7 @@ MAIN_FIELDS = {
         "variance_weight": "Weight of variance μ",
         "covariance_weight": "Weight of covariance ν",
     },
+    "barlow_twins": {"redundancy_weight": "Weight of redundancy λ"},
 }
 """Of methods that match no pixels: the numbers worth a field; the others are edited in the file."""
 MATCHING = {"geometric": "the same ground point", "feature": "the point with the most alike features"}

@@ -66,7 +66,20 @@ class VICReg(FrozenModel):
     """Output width of the expander; as wide as its hidden layers, as in the paper."""
 
 
-Method = Annotated[PixelInfoNCE | SimCLR | VICReg, Field(discriminator="name")]
+class BarlowTwins(FrozenModel):
+    """Cross-correlation of pooled features against the identity (Zbontar et al., 2021, arXiv 2103.03230, eq. 1)."""
+
+    name: Literal["barlow_twins"] = "barlow_twins"
+    redundancy_weight: float = Field(default=5e-3, ge=0.0, le=100.0)
+    """λ, how little two dimensions should say the same; 5e-3 is the paper's (section 2.2)."""
+    hidden_dim: int = Field(default=512, ge=2, le=16384)
+    """Width of the projector's two hidden layers: the paper takes 4 × the features' width (8192 for ResNet-50), which
+    is 512 for the 128 channels of this network's features."""
+    embedding_dim: int = Field(default=512, ge=2, le=16384)
+    """Output width of the projector; as wide as its hidden layers, as in the paper, which finds more to be better."""
+
+
+Method = Annotated[PixelInfoNCE | SimCLR | VICReg | BarlowTwins, Field(discriminator="name")]
 
 
 def in_words(method: Method) -> str:

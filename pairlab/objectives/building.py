@@ -2,8 +2,9 @@
 
 import torch
 
-from pairlab.experiment.methods import Method, PixelInfoNCE, VICReg
+from pairlab.experiment.methods import BarlowTwins, Method, PixelInfoNCE, VICReg
 from pairlab.networks import DenseNetwork
+from pairlab.objectives.barlow_twins import BarlowTwinsObjective
 from pairlab.objectives.objective import Objective
 from pairlab.objectives.pixel_infonce import PixelInfoNCEObjective
 from pairlab.objectives.simclr import SimCLRObjective
@@ -18,4 +19,6 @@ def build_objective(config: Method, network: DenseNetwork, *, seed: int) -> Obje
             return PixelInfoNCEObjective(config, network.channels)
         if isinstance(config, VICReg):
             return VICRegObjective(config, network.channels)
+        if isinstance(config, BarlowTwins):
+            return BarlowTwinsObjective(config, network.channels)
         return SimCLRObjective(config, network.channels)

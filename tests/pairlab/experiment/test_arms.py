@@ -4,7 +4,16 @@ import pytest
 from pydantic import ValidationError
 
 from pairlab.experiment.experiment import Arm, Experiment
-from pairlab.experiment.methods import ChangeWeight, Method, PixelInfoNCE, SimCLR, VICReg, can_mask, in_words
+from pairlab.experiment.methods import (
+    BarlowTwins,
+    ChangeWeight,
+    Method,
+    PixelInfoNCE,
+    SimCLR,
+    VICReg,
+    can_mask,
+    in_words,
+)
 from pairlab.experiment.scene_filter import SceneFilter
 
 TEMPORAL = {"pairing": {"policy": "temporal"}}
@@ -92,6 +101,7 @@ def test_factors_count_from_what_the_experiment_sets() -> None:
         (PixelInfoNCE(matching="feature"), False, "pixel_infonce with feature matching"),
         (SimCLR(), False, "simclr"),
         (VICReg(), False, "vicreg"),
+        (BarlowTwins(), False, "barlow_twins"),
     ],
 )
 def test_masking_needs_matches_by_geometry(method: Method, masks: bool, words: str) -> None:

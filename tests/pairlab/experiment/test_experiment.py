@@ -16,7 +16,16 @@ from pairlab.experiment.experiment import (
     load_experiment,
     parse_yaml,
 )
-from pairlab.experiment.methods import Augmentation, ChangeWeight, Network, PixelInfoNCE, Pretraining, SimCLR, VICReg
+from pairlab.experiment.methods import (
+    Augmentation,
+    BarlowTwins,
+    ChangeWeight,
+    Network,
+    PixelInfoNCE,
+    Pretraining,
+    SimCLR,
+    VICReg,
+)
 from pairlab.experiment.model import content_hash
 from pairlab.experiment.pairing import ChangeScoreFilter, NoFilter, Noise, OracleFilter, Pairing, TimeGap
 from pairlab.experiment.protocols import FineTuning, Labels, LinearProbe, Splits
@@ -84,6 +93,7 @@ PAIRINGS = st.one_of(
 )
 METHODS = st.one_of(
     st.builds(SimCLR, temperature=st.floats(0, 10, exclude_min=True)),
+    st.builds(BarlowTwins, redundancy_weight=st.floats(0, 100)),
     st.builds(VICReg, invariance_weight=st.floats(0, 100), embedding_dim=st.integers(2, 4096)),
     st.builds(
         PixelInfoNCE,
@@ -359,7 +369,12 @@ def test_the_json_schema_is_one_and_explains_its_fields() -> None:
     assert SCHEMA["required"] == ["name", "dataset", "arms", "reference"]
     assert SCHEMA["additionalProperties"] is False
     assert SCHEMA["properties"]["margin"]["description"].startswith("δ, mIoU points")
-    assert set(SCHEMA["properties"]["method"]["discriminator"]["mapping"]) == {"pixel_infonce", "simclr", "vicreg"}
+    assert set(SCHEMA["properties"]["method"]["discriminator"]["mapping"]) == {
+        "pixel_infonce",
+        "simclr",
+        "vicreg",
+        "barlow_twins",
+    }
 
 
 @settings(deadline=None, max_examples=30)

@@ -1,0 +1,23 @@
+"""Barlow Twins: pooled features through a projector."""
+
+from torch import Tensor, nn
+
+from pairlab.experiment.methods import BarlowTwins
+from pairlab.losses.barlow_twins import barlow_twins
+from pairlab.networks import perceptron, pooled
+from pairlab.objectives.objective import Objective
+from pairlab.views.batches import PairBatch
+
+
+class BarlowTwinsObjective(Objective):
+    """Correlations of projections; both views go through the projector's norms as one batch."""
+
+    def __init__(self, config: BarlowTwins, channels: int) -> None:
+        super().__init__()
+        self.redundancy_weight = config.redundancy_weight
+        self.projector = perceptron(channels, config.hidden_dim, config.hidden_dim, config.embedding_dim)
+
+    def loss(self, network: nn.Module, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
+        """Returns the loss of the views' projections."""
+        anchors, positives = self.projector(pooled(network(views))).chunk(2)
+        return barlow_twins(anchors, positives, redundancy_weight=self.redundancy_weight)
