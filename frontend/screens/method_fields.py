@@ -13,6 +13,7 @@ METHODS = {
     "simclr": "SimCLR (global)",
     "vicreg": "VICReg (global)",
     "barlow_twins": "Barlow Twins (global)",
+    "simsiam": "SimSiam (global)",
 }
 MAIN_FIELDS = {
     "simclr": {"temperature": "Temperature τ"},
@@ -22,6 +23,7 @@ MAIN_FIELDS = {
         "covariance_weight": "Weight of covariance ν",
     },
     "barlow_twins": {"redundancy_weight": "Weight of redundancy λ"},
+    "simsiam": {"embedding_dim": "Width of the projector", "predictor_dim": "Width of the bottleneck"},
 }
 """Of methods that match no pixels: the numbers worth a field; the others are edited in the file."""
 MATCHING = {"geometric": "the same ground point", "feature": "the point with the most alike features"}

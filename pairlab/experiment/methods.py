@@ -79,7 +79,20 @@ class BarlowTwins(FrozenModel):
     """Output width of the projector; as wide as its hidden layers, as in the paper, which finds more to be better."""
 
 
-Method = Annotated[PixelInfoNCE | SimCLR | VICReg | BarlowTwins, Field(discriminator="name")]
+class SimSiam(FrozenModel):
+    """Prediction of one view's pooled features from the other's (Chen and He, 2021, arXiv 2011.10566, eq. 4).
+
+    The paper lets the predictor's learning rate stay constant; here all weights share the pretraining's schedule.
+    """
+
+    name: Literal["simsiam"] = "simsiam"
+    embedding_dim: int = Field(default=512, ge=2, le=16384)
+    """Width of the projector's three layers: 512 as the other heads here; the paper takes the 2048 of ResNet-50."""
+    predictor_dim: int = Field(default=128, ge=2, le=16384)
+    """Hidden width of the predictor, a bottleneck: a quarter of the projector's, as in the paper (512 of 2048)."""
+
+
+Method = Annotated[PixelInfoNCE | SimCLR | VICReg | BarlowTwins | SimSiam, Field(discriminator="name")]
 
 
 def in_words(method: Method) -> str:

@@ -2,12 +2,13 @@
 
 import torch
 
-from pairlab.experiment.methods import BarlowTwins, Method, PixelInfoNCE, VICReg
+from pairlab.experiment.methods import BarlowTwins, Method, PixelInfoNCE, SimSiam, VICReg
 from pairlab.networks import DenseNetwork
 from pairlab.objectives.barlow_twins import BarlowTwinsObjective
 from pairlab.objectives.objective import Objective
 from pairlab.objectives.pixel_infonce import PixelInfoNCEObjective
 from pairlab.objectives.simclr import SimCLRObjective
+from pairlab.objectives.simsiam import SimSiamObjective
 from pairlab.objectives.vicreg import VICRegObjective
 
 
@@ -21,4 +22,6 @@ def build_objective(config: Method, network: DenseNetwork, *, seed: int) -> Obje
             return VICRegObjective(config, network.channels)
         if isinstance(config, BarlowTwins):
             return BarlowTwinsObjective(config, network.channels)
+        if isinstance(config, SimSiam):
+            return SimSiamObjective(config, network.channels)
         return SimCLRObjective(config, network.channels)

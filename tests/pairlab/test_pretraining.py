@@ -100,6 +100,7 @@ def test_a_resumed_run_ends_with_the_same_weights_bit_for_bit(tmp_path: Path) ->
         {"name": "simclr", "hidden_dim": 32},
         {"name": "vicreg", "hidden_dim": 32, "embedding_dim": 16},
         {"name": "barlow_twins", "hidden_dim": 32, "embedding_dim": 16},
+        {"name": "simsiam", "embedding_dim": 32, "predictor_dim": 8},
     ],
     ids=lambda method: str(method["name"]),
 )

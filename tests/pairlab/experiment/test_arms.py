@@ -10,6 +10,7 @@ from pairlab.experiment.methods import (
     Method,
     PixelInfoNCE,
     SimCLR,
+    SimSiam,
     VICReg,
     can_mask,
     in_words,
@@ -102,6 +103,7 @@ def test_factors_count_from_what_the_experiment_sets() -> None:
         (SimCLR(), False, "simclr"),
         (VICReg(), False, "vicreg"),
         (BarlowTwins(), False, "barlow_twins"),
+        (SimSiam(), False, "simsiam"),
     ],
 )
 def test_masking_needs_matches_by_geometry(method: Method, masks: bool, words: str) -> None:

@@ -24,6 +24,7 @@ from pairlab.experiment.methods import (
     PixelInfoNCE,
     Pretraining,
     SimCLR,
+    SimSiam,
     VICReg,
 )
 from pairlab.experiment.model import content_hash
@@ -94,6 +95,7 @@ PAIRINGS = st.one_of(
 METHODS = st.one_of(
     st.builds(SimCLR, temperature=st.floats(0, 10, exclude_min=True)),
     st.builds(BarlowTwins, redundancy_weight=st.floats(0, 100)),
+    st.builds(SimSiam, predictor_dim=st.integers(2, 4096)),
     st.builds(VICReg, invariance_weight=st.floats(0, 100), embedding_dim=st.integers(2, 4096)),
     st.builds(
         PixelInfoNCE,
@@ -370,6 +372,7 @@ def test_the_json_schema_is_one_and_explains_its_fields() -> None:
     assert SCHEMA["additionalProperties"] is False
     assert SCHEMA["properties"]["margin"]["description"].startswith("δ, mIoU points")
     assert set(SCHEMA["properties"]["method"]["discriminator"]["mapping"]) == {
+        "simsiam",
         "pixel_infonce",
         "simclr",
         "vicreg",

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pairlab.experiment.methods import BarlowTwins, Method, Network, Pretraining, SimCLR, VICReg
+from pairlab.experiment.methods import BarlowTwins, Method, Network, Pretraining, SimCLR, SimSiam, VICReg
 from pairlab.losses.embeddings import NothingToMatch
 from pairlab.networks import DenseNetwork, build_network
 from pairlab.objectives.building import build_objective
@@ -15,8 +15,8 @@ from tests.pairlab.views.known_geometry import CoordinateScenes, pair_list
 
 SOURCE = CoordinateScenes()
 PAIRS = 6
-METHODS: list[Method] = [SimCLR(), VICReg(), BarlowTwins()]
-NEED_TWO: list[Method] = [SimCLR(), VICReg(), BarlowTwins()]
+METHODS: list[Method] = [SimCLR(), VICReg(), BarlowTwins(), SimSiam()]
+NEED_TWO: list[Method] = [SimCLR(), VICReg(), BarlowTwins(), SimSiam()]
 """Methods that compare images with each other, so that one pair is none."""
 
 
