@@ -14,6 +14,8 @@ METHODS = {
     "vicreg": "VICReg (global)",
     "barlow_twins": "Barlow Twins (global)",
     "simsiam": "SimSiam (global)",
+    "byol": "BYOL (global, momentum copy)",
+    "moco": "MoCo v2 (global, momentum copy and queue)",
 }
 MAIN_FIELDS = {
     "simclr": {"temperature": "Temperature τ"},
@@ -24,6 +26,8 @@ MAIN_FIELDS = {
     },
     "barlow_twins": {"redundancy_weight": "Weight of redundancy λ"},
     "simsiam": {"embedding_dim": "Width of the projector", "predictor_dim": "Width of the bottleneck"},
+    "byol": {"momentum": "Momentum at the start"},
+    "moco": {"temperature": "Temperature τ", "momentum": "Momentum", "queue_size": "Keys in the queue"},
 }
 """Of methods that match no pixels: the numbers worth a field; the others are edited in the file."""
 MATCHING = {"geometric": "the same ground point", "feature": "the point with the most alike features"}

@@ -92,7 +92,50 @@ class SimSiam(FrozenModel):
     """Hidden width of the predictor, a bottleneck: a quarter of the projector's, as in the paper (512 of 2048)."""
 
 
-Method = Annotated[PixelInfoNCE | SimCLR | VICReg | BarlowTwins | SimSiam, Field(discriminator="name")]
+class BYOL(FrozenModel):
+    """Prediction of what a momentum copy of the network makes of the other view (Grill et al., 2020, arXiv 2006.07733).
+
+    The copy's momentum rises to 1 over the run, half a cosine (section 3.3).
+    """
+
+    name: Literal["byol"] = "byol"
+    momentum: Share = 0.99
+    """Of the copy at the first step. The paper has 0.996 for 1,000 epochs of ImageNet, the authors' code 0.99 for 100
+    and 300; with 0.996, a run of 300 steps would end with a target that is still half random weights."""
+    hidden_dim: int = Field(default=512, ge=2, le=16384)
+    """Hidden width of projector and predictor: 512 as the other heads here; the paper takes 4096 for ResNet-50."""
+    embedding_dim: int = Field(default=256, ge=2, le=16384)
+    """Output width of projector and predictor (paper: 256)."""
+
+
+class MoCo(FrozenModel):
+    """MoCo v2: a query against a queue of a momentum copy's keys (Chen et al., 2020, arXiv 2003.04297)."""
+
+    name: Literal["moco"] = "moco"
+    temperature: float = Field(default=0.2, gt=0.0, le=10.0)
+    """τ; 0.2 is MoCo v2's."""
+    momentum: Share = 0.99
+    """Of the copy, the same at every step: 0.999 in the paper, for the 5,000 steps of each of its epochs; 0.99 in the
+    authors' demonstration on CIFAR-10."""
+    queue_size: int = Field(default=512, ge=2, le=1_000_000)
+    """Keys in the queue: 65,536 in the paper, of 1.28 million images. Small data need fewer, 512 for 1,000 to 2,000
+    pairs and 2,048 for 4,000 to 10,000: in a queue as long as the list of pairs, a place meets its own older key as a
+    negative."""
+    hidden_dim: int = Field(default=512, ge=2, le=16384)
+    """Hidden width of the projection head: 512 as the other heads here; the paper takes ResNet-50's 2048."""
+    embedding_dim: int = Field(default=128, ge=2, le=4096)
+    """Output width of the projection head (paper: 128)."""
+    key_parts: int = Field(default=2, ge=1, le=256)
+    """Parts in which the copy sees a batch, each normalised by itself. Where a query and its key are normalised by the
+    same images, their statistics give the pair away; the paper shuffles the keys over its GPUs against that (He et al.,
+    2020, arXiv 1911.05722, section 3.3). On one device a shuffled batch has the same statistics, and parts stand in, of
+    at least two images. 1 leaves it out."""
+
+
+Method = Annotated[
+    PixelInfoNCE | SimCLR | VICReg | BarlowTwins | SimSiam | BYOL | MoCo,
+    Field(discriminator="name"),
+]
 
 
 def in_words(method: Method) -> str:

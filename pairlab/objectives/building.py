@@ -2,9 +2,11 @@
 
 import torch
 
-from pairlab.experiment.methods import BarlowTwins, Method, PixelInfoNCE, SimSiam, VICReg
+from pairlab.experiment.methods import BYOL, BarlowTwins, Method, MoCo, PixelInfoNCE, SimSiam, VICReg
 from pairlab.networks import DenseNetwork
 from pairlab.objectives.barlow_twins import BarlowTwinsObjective
+from pairlab.objectives.byol import BYOLObjective
+from pairlab.objectives.moco import MoCoObjective
 from pairlab.objectives.objective import Objective
 from pairlab.objectives.pixel_infonce import PixelInfoNCEObjective
 from pairlab.objectives.simclr import SimCLRObjective
@@ -24,4 +26,8 @@ def build_objective(config: Method, network: DenseNetwork, *, seed: int) -> Obje
             return BarlowTwinsObjective(config, network.channels)
         if isinstance(config, SimSiam):
             return SimSiamObjective(config, network.channels)
+        if isinstance(config, BYOL):
+            return BYOLObjective(config, network)
+        if isinstance(config, MoCo):
+            return MoCoObjective(config, network)
         return SimCLRObjective(config, network.channels)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pairlab.checkpoint import CheckpointError, SavedFile
+from pairlab.checkpoint import CheckpointError, SavedFile, load_checkpoint
 from pairlab.events import Event, Finished, Metrics, Saved, Started
 from pairlab.experiment.datasets import SyntheticDataset
 from pairlab.experiment.expansion import PretrainJob
@@ -101,6 +101,8 @@ def test_a_resumed_run_ends_with_the_same_weights_bit_for_bit(tmp_path: Path) ->
         {"name": "vicreg", "hidden_dim": 32, "embedding_dim": 16},
         {"name": "barlow_twins", "hidden_dim": 32, "embedding_dim": 16},
         {"name": "simsiam", "embedding_dim": 32, "predictor_dim": 8},
+        {"name": "byol", "hidden_dim": 32, "embedding_dim": 16},
+        {"name": "moco", "hidden_dim": 32, "embedding_dim": 16, "queue_size": 12},
     ],
     ids=lambda method: str(method["name"]),
 )
@@ -121,6 +123,16 @@ def test_every_global_method_resumes_bit_for_bit_with_all_that_it_carries(
     assert losses(resumed).items() <= losses(whole).items()
     network = build_network(job.network, seed=job.seed).state_dict()
     assert load_file(saved(resumed, "weights")[0].path).keys() == network.keys()
+
+
+def test_neither_gradient_nor_optimizer_moves_a_momentum_copy(tmp_path: Path) -> None:
+    training = {"steps": 2, "batch_size": 4, "warmup_steps": 0, "weight_decay": 1.0}
+    job = pretrain_job(method={"name": "byol", "momentum": 1.0}, pretraining=training)
+    (saved_at_the_end,) = saved(list(run(job, tmp_path)), "checkpoint")
+    state = load_checkpoint(saved_at_the_end.path, sha256=saved_at_the_end.sha256).state["trained"]
+    for name, weight in build_network(job.network, seed=job.seed).named_parameters():
+        assert torch.equal(state[f"objective.target.network.{name}"], weight)
+        assert not torch.equal(state[f"network.{name}"], weight)
 
 
 def test_equal_jobs_give_equal_weights_and_other_seeds_others(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from pydantic import ValidationError
 
 from pairlab.experiment.experiment import Arm, Experiment
 from pairlab.experiment.methods import (
+    BYOL,
     BarlowTwins,
     ChangeWeight,
     Method,
+    MoCo,
     PixelInfoNCE,
     SimCLR,
     SimSiam,
@@ -104,6 +106,8 @@ def test_factors_count_from_what_the_experiment_sets() -> None:
         (VICReg(), False, "vicreg"),
         (BarlowTwins(), False, "barlow_twins"),
         (SimSiam(), False, "simsiam"),
+        (BYOL(), False, "byol"),
+        (MoCo(), False, "moco"),
     ],
 )
 def test_masking_needs_matches_by_geometry(method: Method, masks: bool, words: str) -> None:

@@ -17,9 +17,11 @@ from pairlab.experiment.experiment import (
     parse_yaml,
 )
 from pairlab.experiment.methods import (
+    BYOL,
     Augmentation,
     BarlowTwins,
     ChangeWeight,
+    MoCo,
     Network,
     PixelInfoNCE,
     Pretraining,
@@ -96,6 +98,8 @@ METHODS = st.one_of(
     st.builds(SimCLR, temperature=st.floats(0, 10, exclude_min=True)),
     st.builds(BarlowTwins, redundancy_weight=st.floats(0, 100)),
     st.builds(SimSiam, predictor_dim=st.integers(2, 4096)),
+    st.builds(BYOL, momentum=st.floats(0, 1)),
+    st.builds(MoCo, queue_size=st.integers(2, 65_536), key_parts=st.integers(1, 8)),
     st.builds(VICReg, invariance_weight=st.floats(0, 100), embedding_dim=st.integers(2, 4096)),
     st.builds(
         PixelInfoNCE,
@@ -372,6 +376,8 @@ def test_the_json_schema_is_one_and_explains_its_fields() -> None:
     assert SCHEMA["additionalProperties"] is False
     assert SCHEMA["properties"]["margin"]["description"].startswith("δ, mIoU points")
     assert set(SCHEMA["properties"]["method"]["discriminator"]["mapping"]) == {
+        "moco",
+        "byol",
         "simsiam",
         "pixel_infonce",
         "simclr",
@@ -388,7 +394,7 @@ def test_the_json_schema_accepts_what_the_models_accept(experiment: Experiment) 
 
 
 @pytest.mark.parametrize(
-    "line", ["tset: 1", "margin: 0", "chip_size: 33", "seeds: []", "method: {name: moco}", "version: 2"]
+    "line", ["tset: 1", "margin: 0", "chip_size: 33", "seeds: []", "method: {name: swav}", "version: 2"]
 )
 def test_the_json_schema_refuses_what_the_models_refuse(line: str) -> None:
     content = parse_yaml(f"{LEAST}{line}\n")

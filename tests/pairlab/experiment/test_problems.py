@@ -12,7 +12,7 @@ BASE: dict[str, Any] = {
     "reference": "a",
     "arms": {"a": {"baseline": "random_initialisation"}},
 }
-METHODS = "'pixel_infonce', 'simclr', 'vicreg', 'barlow_twins', 'simsiam'"
+METHODS = "'pixel_infonce', 'simclr', 'vicreg', 'barlow_twins', 'simsiam', 'byol', 'moco'"
 
 
 def problems(**fields: Any) -> list[str]:  # noqa: ANN401

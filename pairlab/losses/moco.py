@@ -1,0 +1,56 @@
+"""MoCo: a query finds its own key among those of a queue of earlier images."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pairlab.losses.embeddings import (
+    NothingToMatch,
+    check_matched_rows,
+    check_temperature,
+    full_precision,
+    unit_rows,
+)
+
+
+def moco(queries: Tensor, keys: Tensor, queue: Tensor, *, temperature: float) -> Tensor:
+    """Returns the cross entropy of telling each query's key from the keys of the queue.
+
+    With q, k⁺ and the K keys k of the queue at unit length:
+
+        ℓ = −log( exp(q·k⁺ / τ) / (exp(q·k⁺ / τ) + Σ_k exp(q·k / τ)) ),  averaged over the queries
+
+    The keys of a batch are no negatives of each other. No gradient passes into a key. Source: He et al., 2020, arXiv
+    1911.05722, eq. 1 and algorithm 1, which MoCo v2 (Chen et al., 2020, arXiv 2003.04297) keeps.
+
+    Args:
+        queries: embeddings of the first views by the trained network, float (B, D); any length.
+        keys: embeddings of the second views by the momentum copy, float (B, D); row i belongs to query i.
+        queue: keys of earlier batches, float (K, D).
+        temperature: τ > 0.
+
+    Returns:
+        A scalar ≥ 0, float32 (float64 for float64 input) also under autocast.
+
+    Raises:
+        NothingToMatch: no queries, or an empty queue, so that no query has a negative.
+        ValueError: shapes, dtypes or temperature do not fit; the message prints them.
+
+    Example:
+        >>> q, others = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+        >>> round(moco(q, q, others, temperature=1.0).item(), 4)  # −log(e / (e + 1))
+        0.3133
+    """
+    check_matched_rows(queries, keys)
+    check_temperature(temperature)
+    if queue.ndim != 2 or queue.shape[1] != queries.shape[1] or not queue.is_floating_point():
+        raise ValueError(
+            f"the queue must be float of shape (K, {queries.shape[1]}), found {queue.dtype} of {tuple(queue.shape)}"
+        )
+    if not len(queries) or not len(queue):
+        raise NothingToMatch(f"nothing to match: {len(queries)} queries, and {len(queue)} keys in the queue")
+    with full_precision(queries.device):
+        q, positives, negatives = unit_rows(queries), unit_rows(keys.detach()), unit_rows(queue.detach())
+        own = (q * positives).sum(dim=1, keepdim=True)  # (B, 1)
+        logits = torch.cat([own, q @ negatives.T], dim=1) / temperature  # (B, 1 + K)
+        return F.cross_entropy(logits, torch.zeros(len(q), dtype=torch.int64, device=q.device))

@@ -1,0 +1,49 @@
+"""MoCo v2: queries of the trained network, keys of a momentum copy, and a queue of earlier keys."""
+
+import torch
+from torch import Tensor, nn
+
+from pairlab.experiment.methods import MoCo
+from pairlab.losses.embeddings import unit_rows
+from pairlab.losses.moco import moco
+from pairlab.networks import DenseNetwork, pooled
+from pairlab.objectives.momentum import MomentumCopy
+from pairlab.objectives.objective import Objective
+from pairlab.views.batches import PairBatch
+
+
+class MoCoObjective(Objective):
+    """Anchors are queries, positives are keys: which image of a pair is the anchor is drawn by chance.
+
+    The queue begins with random directions. In place of shuffling batch norm over devices, the copy sees the keys in
+    parts (MoCo.key_parts); which pairs share a part is as random as the order of the pairs in their batch.
+    """
+
+    queue: Tensor
+
+    def __init__(self, config: MoCo, network: DenseNetwork) -> None:
+        super().__init__()
+        self.temperature, self.momentum, self.key_parts = config.temperature, config.momentum, config.key_parts
+        self.projection = nn.Sequential(
+            nn.Linear(network.channels, config.hidden_dim),
+            nn.ReLU(),
+            nn.Linear(config.hidden_dim, config.embedding_dim),
+        )
+        self.copy = MomentumCopy(network, self.projection)
+        self.register_buffer("queue", unit_rows(torch.randn(config.queue_size, config.embedding_dim)))
+        self._arriving: Tensor | None = None
+
+    def loss(self, network: nn.Module, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
+        """Returns the loss of the anchors against the positives' keys and the queue."""
+        anchors, positives = views.chunk(2)
+        parts = max(1, min(self.key_parts, len(positives) // 2))
+        keys = torch.cat([self.copy(part) for part in positives.tensor_split(parts)])
+        self._arriving = unit_rows(keys)
+        return moco(self.projection(pooled(network(anchors))), keys, self.queue, temperature=self.temperature)
+
+    def after_step(self, network: nn.Module, *, step: int, total: int) -> None:  # noqa: ARG002
+        """Lets the copy follow, and puts the step's keys into the queue in place of the oldest."""
+        self.copy.follow(network, self.projection, momentum=self.momentum)
+        if self._arriving is not None:
+            self.queue = torch.cat([self.queue, self._arriving])[-len(self.queue) :]
+            self._arriving = None

@@ -1,0 +1,51 @@
+"""A network and its head that follow the trained ones slowly, as exponential moving averages of their weights."""
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+
+from pairlab.networks import pooled
+
+
+class MomentumCopy(nn.Module):
+    """A copy of a network and its head, whose weights neither a gradient nor an optimizer moves.
+
+    It is a module, so that a checkpoint of the objective that owns it holds its weights. In training its batch norms
+    take the statistics of the batch they see; their running statistics are their own.
+    """
+
+    def __init__(self, network: nn.Module, head: nn.Module) -> None:
+        """Copies the weights as they are.
+
+        Args:
+            network: images → features (images, channels, height, width).
+            head: pooled features (images, channels) → embeddings (images, dim).
+        """
+        super().__init__()
+        self.network, self.head = copy.deepcopy(network), copy.deepcopy(head)
+        self.requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the embeddings (images, dim) of images (images, bands, height, width), without gradients."""
+        embeddings: Tensor = self.head(pooled(self.network(images)))
+        return embeddings
+
+    @torch.no_grad()
+    def follow(self, network: nn.Module, head: nn.Module, *, momentum: float) -> None:
+        """Moves each weight towards the trained one: ξ ← m ξ + (1 − m) θ, with m the momentum in [0, 1]."""
+        trained = [*network.parameters(), *head.parameters()]
+        for own, theirs in zip([*self.network.parameters(), *self.head.parameters()], trained, strict=True):
+            own.lerp_(theirs, 1.0 - momentum)
+
+
+def rising_momentum(step: int, total: int, *, base: float) -> float:
+    """Returns the momentum of a step (from 0), which rises from `base` to 1 at the end of the run.
+
+        m = 1 − (1 − base) ½ (cos(π k / K) + 1)
+
+    Source: Grill et al., 2020, arXiv 2006.07733, section 3.3.
+    """
+    return 1.0 - (1.0 - base) * 0.5 * (math.cos(math.pi * step / total) + 1.0)
