@@ -92,6 +92,22 @@ def test_the_order_of_pairs_does_not_matter_where_all_are_normalised_together(me
     torch.testing.assert_close(objective.loss(network, given[both], batch()), expected, atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("method", METHODS, ids=name_of)
+def test_autocast_leaves_loss_and_state_in_float32(method: Method) -> None:
+    network, objective = built(method)
+    kept = {name: each.dtype for name, each in objective.state_dict().items()}
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = objective.loss(network, views(), batch())
+    assert loss.dtype == torch.float32
+    torch.autograd.backward(loss)
+    assert all(
+        torch.isfinite(each.grad).all() for each in trained(network, objective).values() if each.grad is not None
+    )
+    objective.after_step(network, step=0, total=2)
+    assert {name: each.dtype for name, each in objective.state_dict().items()} == kept
+    assert all(torch.isfinite(each).all() for each in objective.state_dict().values())
+
+
 @pytest.mark.parametrize("method", NEED_TWO, ids=name_of)
 def test_the_loss_of_views_that_match_descends(method: Method) -> None:
     network, objective = built(method)
