@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from pairlab.checkpoint import SavedFile, load_weights
 from pairlab.experiment.change_scores import EmbeddingDistance
-from pairlab.experiment.methods import Network
+from pairlab.experiment.network import Network
 from pairlab.networks import NetworkError, build_network
 from pairlab.scenes.index import CELL
 from pairlab.scenes.scene import Bands, BoolArray, Pixels

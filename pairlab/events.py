@@ -26,10 +26,18 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """Something about the run that its owner should know while it goes on, in a sentence with the numbers."""
+
+    step: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Saved:
     """A file was written whole below the run's folder and will not change."""
 
-    kind: Literal["checkpoint", "weights", "prediction", "results"]
+    kind: Literal["checkpoint", "weights", "prediction", "results", "embedding_map"]
     step: int
     path: Path
     sha256: str
@@ -46,4 +54,4 @@ class Finished:
     stopped: bool = False
 
 
-Event = Started | Metrics | Saved | Finished
+Event = Started | Metrics | Warned | Saved | Finished

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pairlab.experiment.methods import Network
+from pairlab.experiment.network import Network
 
 
 class NetworkError(ValueError):

@@ -13,9 +13,11 @@ import torch
 from torch import nn
 
 from pairlab.checkpoint import SavedFile, load_checkpoint, save_checkpoint, save_weights
+from pairlab.engine.passes import WholeBatch
+from pairlab.engine.team import ALONE, Team
 from pairlab.events import Event, Finished, Metrics, Saved, Started
 from pairlab.experiment.expansion import PretrainJob, job_key
-from pairlab.experiment.methods import Pretraining
+from pairlab.experiment.training import Pretraining
 from pairlab.networks import build_network
 from pairlab.objectives.building import build_objective
 from pairlab.pairing.cell_scores import CellScores
@@ -25,7 +27,6 @@ from pairlab.precision import best_precision
 from pairlab.scenes.index import ChipIndex
 from pairlab.scenes.scene import SceneSource
 from pairlab.views.batches import PairBatch, PairBatches
-from pairlab.views.geometry import GRID_STRIDE
 from pairlab.views.pixels import render_views
 
 METRIC_POINTS = 100
@@ -49,6 +50,7 @@ def pretrain(
     device: torch.device,
     scores: CellScores | None = None,
     loader_workers: int = LOADER_WORKERS,
+    team: Team = ALONE,
 ) -> Iterator[Event]:
     """Yields what happens while a network is pretrained, from `Started` to `Finished`.
 
@@ -62,6 +64,7 @@ def pretrain(
         device: where to train.
         scores: the change scores that the pairing filters by; needed by such a filter alone.
         loader_workers: threads that make batches; any number gives the same batches.
+        team: the processes that run this job together, each of them this function.
 
     Metrics: `loss`, `learning_rate`, `pairs_per_s` since the run began or went on, and `waiting_share`, the share of
     time since the last figures in which the training waited for batches.
@@ -71,7 +74,7 @@ def pretrain(
         DivergedError: the loss became NaN or infinite.
     """
     pairs = pairs_of(config, index, scores=scores)
-    run = _Run(config, source, pairs, device)
+    run = _Run(config, source, pairs, device, team)
     step = run.resume(resume) if resume is not None else 0
     total = config.pretraining.steps
     yield Started(
@@ -92,7 +95,7 @@ def pretrain(
     for batch in clock.waiting(run.batches.ahead(step, total, workers=loader_workers)):
         loss = run.optimize(batch)
         step = batch.step + 1
-        stopping = step < total and should_stop()
+        stopping = step < total and team.agreed(should_stop())
         if step == 1 or step % every == 0 or step == total or stopping:
             speed = (step - began_at) / clock.seconds
             yield Metrics(
@@ -180,9 +183,12 @@ class _Clock:
 class _Run:
     """Network, head and optimizer of one run on its device."""
 
-    def __init__(self, config: PretrainJob, source: SceneSource, pairs: PairList, device: torch.device) -> None:
+    def __init__(
+        self, config: PretrainJob, source: SceneSource, pairs: PairList, device: torch.device, team: Team
+    ) -> None:
         self.config, self.device = config, device
         self.precision = best_precision(device)
+        self.team = team
         self.bands = source.bands
         self.network = build_network(config.network, seed=config.seed, bands=len(self.bands))
         self.objective = build_objective(config.method, self.network, seed=config.seed)
@@ -198,9 +204,10 @@ class _Run:
             pairs,
             config.pretraining,
             seed=config.seed,
-            grid=config.chip_size // GRID_STRIDE,
+            grid=config.chip_size // self.objective.grid_stride,
             points=self.objective.points,
             change_weight=self.objective.change_weight,
+            cells=self.objective.cells,
         )
 
     def optimize(self, batch: PairBatch) -> float:
@@ -210,8 +217,9 @@ class _Run:
         self.trained.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(batch.step, self.config.pretraining)
+        passes = WholeBatch(self.network)
         with self.precision.context():
-            loss = self.objective.loss(self.network, views, batch)
+            loss = self.objective.loss(passes, views, batch)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise DivergedError(
@@ -219,7 +227,7 @@ class _Run:
                 f"({self.config.pretraining.learning_rate:g}) or raise the temperature; the last checkpoint is intact"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        passes.backward(loss)
         self.optimizer.step()
         self.objective.after_step(self.network, step=batch.step, total=self.config.pretraining.steps)
         return value

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from pairlab.checkpoint import SavedFile
 from pairlab.embedding_distance import Pretrained
-from pairlab.events import Event, Finished, Metrics, Saved, Started
+from pairlab.events import Event, Finished, Metrics, Saved, Started, Warned
 from pairlab.experiment.datasets import SyntheticDataset
 from pairlab.experiment.expansion import (
     AnyJob,
@@ -264,6 +264,8 @@ def _tell(reporter: _Reporter, event: Event) -> None:
             reporter.tell("started", step=event.step, total_steps=event.total_steps, facts=_plain(event.facts))
         case Metrics():
             reporter.tell("metrics", step=event.step, values=_plain(event.values), seconds_left=event.seconds_left)
+        case Warned():
+            reporter.tell("warning", step=event.step, sentence=event.sentence)
         case Saved():
             reporter.tell(
                 "saved",

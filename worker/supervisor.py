@@ -177,6 +177,8 @@ class Supervisor:
                 told.files.append(event)
             case "log":
                 self._take_line("pairlab", event["text"])
+            case "warning":
+                self._take_line("pairlab", f"step {event['step']:,}: {event['sentence']}")
             case "finished":
                 told.columns["step"] = event["step"]
                 self._ended = event

@@ -23,8 +23,8 @@ from backend.datasets.service import find_ready
 from backend.urls import change_url, image_url
 from pairlab.experiment.expansion import DatasetReference, ExpansionError, PretrainJob, expand, label_schemes
 from pairlab.experiment.experiment import Arm, Experiment, ExperimentError, problems_of
-from pairlab.experiment.methods import Pretraining
 from pairlab.experiment.protocols import Labels
+from pairlab.experiment.training import Pretraining
 from pairlab.pairing.balance import balance_of
 from pairlab.pairing.pair import Pair, PairList, Shot
 from pairlab.scenes.scene import BoolArray, Scene, SceneSource

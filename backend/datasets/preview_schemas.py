@@ -7,10 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from backend.datasets.schemas import Histogram
 from pairlab.experiment.datasets import DatasetName
 from pairlab.experiment.experiment import Seed
-from pairlab.experiment.methods import Augmentation, Method, PixelInfoNCE, Pretraining
+from pairlab.experiment.methods import Method, PixelInfoNCE
 from pairlab.experiment.pairing import ControlName, Pairing, Places
 from pairlab.experiment.protocols import Splits
 from pairlab.experiment.scene_filter import SceneFilter
+from pairlab.experiment.training import Augmentation, Pretraining
 
 Count = Annotated[int, Field(ge=1, le=64)]
 First = Annotated[int, Field(ge=0, le=10_000_000)]

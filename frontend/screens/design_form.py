@@ -14,7 +14,7 @@ from frontend.screens.form import Form
 from frontend.screens.method_fields import METHODS, show_method_fields
 from frontend.wording import protocol_words
 from pairlab.experiment.experiment import Experiment
-from pairlab.experiment.methods import Network
+from pairlab.experiment.network import Network
 from pairlab.experiment.pairing import Noise
 from pairlab.experiment.problems import ExperimentError
 from pairlab.experiment.protocols import FineTuning, LabelScheme, LinearProbe, Protocol

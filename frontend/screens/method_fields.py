@@ -10,15 +10,35 @@ from pairlab.experiment.methods import ChangeWeight, Method, PixelInfoNCE
 
 METHODS = {
     "pixel_infonce": "Pixel InfoNCE (dense)",
+    "densecl": "DenseCL (dense, momentum copy and queue)",
+    "pixpro": "PixPro (dense, momentum copy)",
+    "vicregl": "VICRegL (dense)",
     "simclr": "SimCLR (global)",
+    "moco": "MoCo v2 (global, momentum copy and queue)",
+    "byol": "BYOL (global, momentum copy)",
+    "simsiam": "SimSiam (global)",
     "vicreg": "VICReg (global)",
     "barlow_twins": "Barlow Twins (global)",
-    "simsiam": "SimSiam (global)",
-    "byol": "BYOL (global, momentum copy)",
-    "moco": "MoCo v2 (global, momentum copy and queue)",
+    "seco": "SeCo (global, pairs of two dates)",
 }
 MAIN_FIELDS = {
+    "densecl": {
+        "temperature": "Temperature τ",
+        "dense_weight": "Weight of the dense loss λ",
+        "queue_size": "Keys in a queue",
+    },
+    "pixpro": {
+        "threshold": "Threshold T, cell diagonals",
+        "match_tolerance_px": "… or pixels, if more",
+        "momentum": "Momentum at the start",
+    },
+    "vicregl": {
+        "alpha": "Weight of the global loss α",
+        "location_matches": "Matches by place",
+        "feature_matches": "Matches by features",
+    },
     "simclr": {"temperature": "Temperature τ"},
+    "seco": {"temperature": "Temperature τ", "momentum": "Momentum", "queue_size": "Keys in a queue"},
     "vicreg": {
         "invariance_weight": "Weight of invariance λ",
         "variance_weight": "Weight of variance μ",

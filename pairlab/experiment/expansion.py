@@ -8,8 +8,9 @@ from pydantic import Field
 from pairlab.experiment.change_scores import ChangeScore
 from pairlab.experiment.datasets import BitemporalDataset, DatasetConfig, DatasetName, SyntheticDataset, XbdDataset
 from pairlab.experiment.experiment import Arm, Experiment
-from pairlab.experiment.methods import Method, Network, Pretraining, can_mask, in_words
+from pairlab.experiment.methods import Method, can_mask, in_words
 from pairlab.experiment.model import FrozenModel, content_hash
+from pairlab.experiment.network import Network
 from pairlab.experiment.pairing import (
     ChangeScoreFilter,
     ControlName,
@@ -21,8 +22,9 @@ from pairlab.experiment.pairing import (
 )
 from pairlab.experiment.protocols import Labels, LabelScheme, Protocol, Splits
 from pairlab.experiment.scene_filter import SceneFilter
+from pairlab.experiment.training import Pretraining
 
-TRAINING_CODE_VERSION = 3
+TRAINING_CODE_VERSION = 4
 """Raised whenever the same job would give other numbers, so that old results are not taken for new ones."""
 
 
@@ -253,7 +255,7 @@ def resolve_control(pairing: Pairing, dataset: DatasetReference, method: Method)
     if control == "masked" and not can_mask(method):
         raise ExpansionError(
             f"a noise rate on real images takes control 'masked' by itself, which needs pixel_infonce with geometric "
-            f"matching (found {in_words(method)}): take that, or name control 'same_acquisition' or 'replace'"
+            f"matching or pixpro (found {in_words(method)}): take that, or name control 'same_acquisition' or 'replace'"
         )
     noise = pairing.noise.model_copy(update={"control": control})
     return pairing.model_copy(update={"noise": noise})

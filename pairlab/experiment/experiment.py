@@ -7,12 +7,14 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pairlab.experiment.commented_yaml import rewrite
 from pairlab.experiment.datasets import DatasetName
-from pairlab.experiment.methods import Method, Network, PixelInfoNCE, Pretraining, can_mask, in_words
+from pairlab.experiment.methods import Method, PixelInfoNCE, can_mask, in_words, needs_two_images
 from pairlab.experiment.model import FrozenModel
+from pairlab.experiment.network import Network
 from pairlab.experiment.pairing import Pairing
 from pairlab.experiment.problems import ExperimentError, problems_of
 from pairlab.experiment.protocols import FineTuning, Labels, LinearProbe, Protocol, Splits
 from pairlab.experiment.scene_filter import SceneFilter
+from pairlab.experiment.training import Pretraining
 from pairlab.experiment.yaml_text import MAX_YAML_CHARACTERS, parse_yaml, write_yaml
 
 __all__ = [
@@ -112,7 +114,12 @@ class Experiment(FrozenModel):
             if arm.pairing.noise.control == "masked" and not can_mask(method):
                 raise ValueError(
                     f"arm {name!r}: control 'masked' excludes changed pixels from matching, which {in_words(method)} "
-                    "does not do; take pixel_infonce with geometric matching, or another control"
+                    "does not do; take pixel_infonce with geometric matching or pixpro, or another control"
+                )
+            if needs_two_images(method) and arm.pairing.policy == "same_image":
+                raise ValueError(
+                    f"arm {name!r}: {in_words(method)} learns from what differs between two dates, and policy "
+                    "same_image shows one image twice; take policy temporal, or another method for this arm"
                 )
             scenes = arm.scenes or self.scenes
             if scenes != self.scenes and not self.splits.official:

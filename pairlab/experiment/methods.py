@@ -1,10 +1,15 @@
-"""Contrastive methods, the network they train, and how: each default cites where it comes from."""
+"""Contrastive methods: each default cites where it comes from."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from pairlab.experiment.model import FrozenModel, Share
+
+GridStride = Literal[4, 8, 16, 32]
+"""Pixels of a view along a side of a cell; a coarser grid forgives larger offsets of the two images."""
+MatchTolerance = Annotated[float, Field(ge=0.0, le=128.0)]
+"""Source pixels."""
 
 
 class ChangeWeight(FrozenModel):
@@ -35,6 +40,21 @@ class PixelInfoNCE(FrozenModel):
     (the decoder's, before the projection) are most alike, as in DenseCL (Wang et al., 2021, arXiv 2011.09157)."""
     change_weight: ChangeWeight | None = None
     """Lets pixel pairs that look changed count less; null counts all alike."""
+    grid_stride: GridStride = 4
+    """Pixels of a view that one cell of the embedding grid covers along each side."""
+    match_tolerance_px: MatchTolerance = 0.0
+    """Geometric matching: all cells of the other view whose centres lie within this distance of the point, on the
+    ground, are its positives, and the loss takes whichever of them fit (as MIL-NCE does: Miech et al., 2020, arXiv
+    1912.06430). 0 takes the one cell that holds the point. Images of two dates are offset by 3 to 20 pixels on xBD."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.matching == "feature" and self.match_tolerance_px > 0:
+            raise ValueError(
+                f"match_tolerance_px {self.match_tolerance_px:g} widens geometric matching; with matching: feature the "
+                "most alike cell is the positive wherever it lies, so remove one of both"
+            )
+        return self
 
 
 class SimCLR(FrozenModel):
@@ -132,8 +152,118 @@ class MoCo(FrozenModel):
     at least two images. 1 leaves it out."""
 
 
+class DenseCL(FrozenModel):
+    """MoCo v2 on pooled features, and on cells matched by their features (Wang et al., 2021, arXiv 2011.09157)."""
+
+    name: Literal["densecl"] = "densecl"
+    temperature: float = Field(default=0.2, gt=0.0, le=10.0)
+    """τ of both losses (section 4.1)."""
+    dense_weight: Share = 0.5
+    """λ, how much the dense loss counts beside the global one (eq. 4)."""
+    dense_warmup_steps: int = Field(default=0, ge=0)
+    """Steps in which the global loss counts alone: matches of random features mean nothing."""
+    momentum: Share = 0.99
+    """Of the copy: 0.999 in the paper, for runs of hundreds of thousands of steps; see MoCo v2."""
+    queue_size: int = Field(default=512, ge=2, le=1_000_000)
+    """Keys in each of the two queues: 65,536 in the paper; small data need fewer, as of MoCo v2."""
+    hidden_dim: int = Field(default=512, ge=2, le=16384)
+    """Hidden width of both heads: 512 as the other heads here; the paper takes ResNet-50's 2048."""
+    embedding_dim: int = Field(default=128, ge=2, le=4096)
+    """Output width of both heads (paper: 128)."""
+    key_parts: int = Field(default=2, ge=1, le=256)
+    """Parts in which the copy sees a batch, as of MoCo v2."""
+    grid_stride: GridStride = 8
+    """Pixels of a view that one cell covers along each side; the paper's grid is 7 × 7 for 224 pixels."""
+
+
+class PixPro(FrozenModel):
+    """Cells that lie close on the ground agree, after each was smoothed by what is like it (Xie et al., 2021).
+
+    Source: Propagate Yourself, arXiv 2011.10043. The copy's momentum rises to 1 over the run, half a cosine.
+    """
+
+    name: Literal["pixpro"] = "pixpro"
+    threshold: float = Field(default=0.7, gt=0.0, le=10.0)
+    """T, how far apart the centres of two matching cells may lie, in diagonals of the larger cell (section 3.1)."""
+    match_tolerance_px: MatchTolerance = 0.0
+    """The same in source pixels, where that is more: images of two dates are offset by 3 to 20 pixels on xBD."""
+    sharpness: float = Field(default=2.0, gt=0.0, le=16.0)
+    """γ of the similarity that a cell is smoothed by (eq. 4)."""
+    momentum: Share = 0.99
+    """Of the copy at the first step (section 4.1)."""
+    hidden_dim: int = Field(default=512, ge=2, le=16384)
+    """Hidden width of the projector: 512 as the other heads here; the paper takes 4096 for ResNet-50."""
+    embedding_dim: int = Field(default=256, ge=2, le=4096)
+    """Output width of the projector (paper: 256)."""
+    grid_stride: GridStride = 8
+    """Pixels of a view that one cell covers along each side; the paper's grid is 7 × 7 for 224 pixels."""
+
+
+class VICRegL(FrozenModel):
+    """VICReg on pooled features and on cells matched by place and by features.
+
+    Source: Bardes et al., 2022, arXiv 2210.01571.
+    """
+
+    name: Literal["vicregl"] = "vicregl"
+    alpha: Share = 0.75
+    """α, how much the global criterion counts beside the local ones (eq. 4 and table 1)."""
+    invariance_weight: float = Field(default=25.0, ge=0.0, le=10_000.0)
+    """λ; 25, 25 and 1 are VICReg's."""
+    variance_weight: float = Field(default=25.0, ge=0.0, le=10_000.0)
+    """μ."""
+    covariance_weight: float = Field(default=1.0, ge=0.0, le=10_000.0)
+    """ν."""
+    location_matches: int = Field(default=20, ge=0, le=4096)
+    """γ of matching by place: the closest so many pairs of cells of two views (section 4)."""
+    feature_matches: int = Field(default=4, ge=0, le=4096)
+    """γ of matching by features: the most alike so many pairs of cells of two views."""
+    match_tolerance_px: float | None = Field(default=None, gt=0.0, le=128.0)
+    """How far apart cells matched by place may lie, source pixels; null is the diagonal of the larger cell. The paper
+    has no such limit, and matches cells of views that do not overlap."""
+    hidden_dim: int = Field(default=512, ge=2, le=16384)
+    """Width of the expanders' hidden layers, as of VICReg."""
+    embedding_dim: int = Field(default=512, ge=2, le=16384)
+    """Output width of the global expander, as of VICReg."""
+    local_dim: int = Field(default=128, ge=2, le=16384)
+    """Width of all layers of the local expander; the paper takes 512 of ResNet-50's 2048."""
+    grid_stride: GridStride = 8
+    """Pixels of a view that one cell covers along each side; the paper's grid is 7 × 7 for 224 pixels."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.alpha < 1 and not (self.location_matches or self.feature_matches):
+            raise ValueError(
+                f"alpha {self.alpha:g} gives weight to local matches and both location_matches and feature_matches are "
+                "0; raise one of them, or take method vicreg"
+            )
+        return self
+
+
+class SeCo(FrozenModel):
+    """MoCo v2 in three subspaces: of what nothing changes, of what dates change, and of what augmentation changes.
+
+    Source: Mañas et al., 2021, arXiv 2103.16607. Needs pairs of two dates. A pair gives four views: each of its images
+    as each of its two views is cropped and lit.
+    """
+
+    name: Literal["seco"] = "seco"
+    temperature: float = Field(default=0.2, gt=0.0, le=10.0)
+    """τ; MoCo v2's."""
+    momentum: Share = 0.99
+    """Of the copy: see MoCo v2."""
+    queue_size: int = Field(default=512, ge=2, le=1_000_000)
+    """Keys in the queue of each subspace: 16,384 in the authors' code, for a million images; see MoCo v2."""
+    hidden_dim: int = Field(default=512, ge=2, le=16384)
+    """Hidden width of each head: 512 as the other heads here; the paper takes the width of the encoder's output."""
+    embedding_dim: int = Field(default=128, ge=2, le=4096)
+    """Output width of each head (paper: 128)."""
+    key_parts: int = Field(default=2, ge=1, le=256)
+    """Parts in which the copy sees a batch, as of MoCo v2."""
+
+
 Method = Annotated[
-    PixelInfoNCE | SimCLR | VICReg | BarlowTwins | SimSiam | BYOL | MoCo,
+    PixelInfoNCE | DenseCL | PixPro | VICRegL | SimCLR | MoCo | BYOL | SimSiam | VICReg | BarlowTwins | SeCo,
     Field(discriminator="name"),
 ]
 
@@ -145,56 +275,10 @@ def in_words(method: Method) -> str:
 
 
 def can_mask(method: Method) -> bool:
-    """Whether a method matches positions by geometry, and can therefore exclude changed pixels (control: masked)."""
-    return isinstance(method, PixelInfoNCE) and method.matching == "geometric"
+    """Whether a method matches positions by geometry alone, and can exclude changed pixels (control: masked)."""
+    return isinstance(method, PixPro) or (isinstance(method, PixelInfoNCE) and method.matching == "geometric")
 
 
-class Network(FrozenModel):
-    """Encoder and decoder of segmentation-models-pytorch; both are pretrained and both transfer."""
-
-    encoder: str = Field(default="tu-resnet10t", pattern=r"^[A-Za-z0-9_.\-]{1,80}$")
-    """A segmentation-models-pytorch encoder name; `tu-` takes the encoder from timm."""
-    decoder: Literal["fpn", "unet"] = "fpn"
-    decoder_channels: int = Field(default=256, ge=64, le=1024, multiple_of=64)
-    """Width of the decoder at its coarsest level (FPN: of the pyramid, the features have half of it)."""
-
-
-class Augmentation(FrozenModel):
-    """How each view differs from its chip; photometric factors act in [0, 1], before standardisation."""
-
-    crop_scale: tuple[Share, Share] = (0.4, 1.0)
-    """Area of the crop as a share of the chip (SimCLR: 0.08 to 1; chips are small, so more is kept)."""
-    flips: bool = True
-    """Random flips and quarter turns: overhead images have no up."""
-    brightness: float = Field(default=0.4, ge=0.0, le=1.0)
-    """Largest change of light as a share, here and below as in MoCo v2 (Chen et al., 2020, arXiv 2003.04297)."""
-    contrast: float = Field(default=0.4, ge=0.0, le=1.0)
-    saturation: float = Field(default=0.4, ge=0.0, le=1.0)
-    hue: float = Field(default=0.1, ge=0.0, le=0.5)
-    """Largest shift of hue as a share of the colour circle."""
-    grayscale: Share = 0.2
-    """Probability of a grey view."""
-    blur: Share = 0.5
-    """Probability of a Gaussian blur."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        low, high = self.crop_scale
-        if not 0.0 < low <= high:
-            raise ValueError(f"crop_scale must be [low, high] with 0 < low ≤ high ≤ 1, got {[low, high]}")
-        return self
-
-
-class Pretraining(FrozenModel):
-    """Length and optimiser of a pretraining run: AdamW with linear warm-up and cosine decay to zero."""
-
-    steps: int = Field(default=300, ge=1, le=10_000_000)
-    batch_size: int = Field(default=32, ge=2, le=65_536)
-    """Pairs in an optimizer step."""
-    learning_rate: float = Field(default=2e-3, gt=0.0, le=10.0)
-    weight_decay: float = Field(default=1e-4, ge=0.0, le=1.0)
-    """1e-4 as in MoCo v2 and DenseCL."""
-    warmup_steps: int = Field(default=20, ge=0)
-    checkpoint_every: int = Field(default=100, ge=1)
-    """Steps between checkpoints."""
-    augmentation: Augmentation = Augmentation()
+def needs_two_images(method: Method) -> bool:
+    """Whether a method has nothing to learn from pairs that show one image twice."""
+    return isinstance(method, SeCo)

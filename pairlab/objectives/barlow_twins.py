@@ -1,7 +1,8 @@
 """Barlow Twins: pooled features through a projector."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import BarlowTwins
 from pairlab.losses.barlow_twins import barlow_twins
 from pairlab.networks import perceptron, pooled
@@ -17,7 +18,8 @@ class BarlowTwinsObjective(Objective):
         self.redundancy_weight = config.redundancy_weight
         self.projector = perceptron(channels, config.hidden_dim, config.hidden_dim, config.embedding_dim)
 
-    def loss(self, network: nn.Module, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
+    def loss(self, network: Passes, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
         """Returns the loss of the views' projections."""
         anchors, positives = self.projector(pooled(network(views))).chunk(2)
+        self.note(anchors, positives)
         return barlow_twins(anchors, positives, redundancy_weight=self.redundancy_weight)

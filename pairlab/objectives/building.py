@@ -2,7 +2,7 @@
 
 import torch
 
-from pairlab.experiment.methods import BYOL, BarlowTwins, Method, MoCo, PixelInfoNCE, SimSiam, VICReg
+from pairlab.experiment.methods import BYOL, BarlowTwins, Method, MoCo, PixelInfoNCE, SimCLR, SimSiam, VICReg
 from pairlab.networks import DenseNetwork
 from pairlab.objectives.barlow_twins import BarlowTwinsObjective
 from pairlab.objectives.byol import BYOLObjective
@@ -18,16 +18,19 @@ def build_objective(config: Method, network: DenseNetwork, *, seed: int) -> Obje
     """Returns the method's heads and loss for a network, the heads with the random weights of a seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if isinstance(config, PixelInfoNCE):
-            return PixelInfoNCEObjective(config, network.channels)
-        if isinstance(config, VICReg):
-            return VICRegObjective(config, network.channels)
-        if isinstance(config, BarlowTwins):
-            return BarlowTwinsObjective(config, network.channels)
-        if isinstance(config, SimSiam):
-            return SimSiamObjective(config, network.channels)
-        if isinstance(config, BYOL):
-            return BYOLObjective(config, network)
-        if isinstance(config, MoCo):
-            return MoCoObjective(config, network)
-        return SimCLRObjective(config, network.channels)
+        match config:
+            case PixelInfoNCE():
+                return PixelInfoNCEObjective(config, network.channels)
+            case SimCLR():
+                return SimCLRObjective(config, network.channels)
+            case MoCo():
+                return MoCoObjective(config, network)
+            case BYOL():
+                return BYOLObjective(config, network)
+            case SimSiam():
+                return SimSiamObjective(config, network.channels)
+            case VICReg():
+                return VICRegObjective(config, network.channels)
+            case BarlowTwins():
+                return BarlowTwinsObjective(config, network.channels)
+    raise NotImplementedError(config.name)

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import BYOL
 from pairlab.losses.byol import byol
 from pairlab.losses.embeddings import NothingToMatch
@@ -21,7 +22,7 @@ class BYOLObjective(Objective):
         self.predictor = perceptron(config.embedding_dim, config.hidden_dim, config.embedding_dim)
         self.target = MomentumCopy(network, self.projector)
 
-    def loss(self, network: nn.Module, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
+    def loss(self, network: Passes, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
         """Returns the loss of the views' predictions."""
         if len(views) < 4:
             raise NothingToMatch(
@@ -29,7 +30,9 @@ class BYOLObjective(Objective):
                 f"the batch has {len(views) // 2}"
             )
         predictions = self.predictor(self.projector(pooled(network(views))))
-        return byol(*predictions.chunk(2), *self.target(views).chunk(2))
+        targets = self.target(network, views)
+        self.note(predictions, targets.roll(len(targets) // 2, 0))
+        return byol(*predictions.chunk(2), *targets.chunk(2))
 
     def after_step(self, network: nn.Module, *, step: int, total: int) -> None:
         """Lets the copy follow."""

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import MoCo
 from pairlab.losses.embeddings import unit_rows
 from pairlab.losses.moco import moco
@@ -33,13 +34,15 @@ class MoCoObjective(Objective):
         self.register_buffer("queue", unit_rows(torch.randn(config.queue_size, config.embedding_dim)))
         self._arriving: Tensor | None = None
 
-    def loss(self, network: nn.Module, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
+    def loss(self, network: Passes, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
         """Returns the loss of the anchors against the positives' keys and the queue."""
         anchors, positives = views.chunk(2)
         parts = max(1, min(self.key_parts, len(positives) // 2))
-        keys = torch.cat([self.copy(part) for part in positives.tensor_split(parts)])
+        keys = torch.cat([self.copy(network, part) for part in positives.tensor_split(parts)])
         self._arriving = unit_rows(keys)
-        return moco(self.projection(pooled(network(anchors))), keys, self.queue, temperature=self.temperature)
+        queries = self.projection(pooled(network(anchors)))
+        self.note(queries, keys)
+        return moco(queries, keys, self.queue, temperature=self.temperature)
 
     def after_step(self, network: nn.Module, *, step: int, total: int) -> None:  # noqa: ARG002
         """Lets the copy follow, and puts the step's keys into the queue in place of the oldest."""

@@ -6,6 +6,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from pairlab.engine.passes import Passes
 from pairlab.networks import pooled
 
 
@@ -28,9 +29,9 @@ class MomentumCopy(nn.Module):
         self.requires_grad_(False)
 
     @torch.no_grad()
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, passes: Passes, images: Tensor) -> Tensor:
         """Returns the embeddings (images, dim) of images (images, bands, height, width), without gradients."""
-        embeddings: Tensor = self.head(pooled(self.network(images)))
+        embeddings: Tensor = self.head(pooled(passes.frozen(self.network, images)))
         return embeddings
 
     @torch.no_grad()

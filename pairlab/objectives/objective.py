@@ -4,8 +4,10 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
+from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import ChangeWeight
 from pairlab.views.batches import PairBatch
+from pairlab.views.geometry import GRID_STRIDE
 
 
 class Objective(nn.Module, ABC):
@@ -13,21 +15,30 @@ class Objective(nn.Module, ABC):
 
     Everything that the method carries from step to step is a parameter or a buffer, so that a checkpoint of the module
     holds it; parameters that the optimizer must leave alone have `requires_grad` off. Nothing is drawn outside the
-    constructor.
+    constructor. Images go through networks by way of `Passes` alone.
     """
 
+    grid_stride: int = GRID_STRIDE
+    """Pixels of a view along a side of a cell of the embedding grid."""
     points: int = 0
-    """Matched points that the method takes from each pair of views."""
+    """Matched points that the method takes from each pair of views (PairBatch.cells_a, cells_b, valid)."""
     change_weight: ChangeWeight | None = None
-    """Lets points count less that look changed."""
+    """Lets points count less that look changed (PairBatch.weights)."""
+    cells: bool = False
+    """Whether the method matches cells by itself (PairBatch.ground, excluded)."""
+    crossed: bool = False
+    """Whether the method wants four views of a pair: behind anchors and positives come the positive's image as the
+    anchor's view is cropped and lit, then the anchor's image as the positive's view is."""
+    compared: tuple[Tensor, Tensor] | None = None
+    """Embeddings that the last loss pulled together, row by row, each (rows, dim), detached, of any length."""
 
     @abstractmethod
-    def loss(self, network: nn.Module, views: Tensor, batch: PairBatch) -> Tensor:
-        """Returns the loss of one batch, a scalar.
+    def loss(self, network: Passes, views: Tensor, batch: PairBatch) -> Tensor:
+        """Returns the loss of one batch, a scalar, and leaves what it compared in `compared`.
 
         Args:
             network: images (images, bands, height, width) → features (images, channels, height/s, width/s); trained.
-            views: float (2 · pairs, bands, height, width), anchors first; standardised.
+            views: float (2 · pairs, bands, height, width), anchors first; standardised. With `crossed`, 4 · pairs.
             batch: what else the step drew.
 
         Raises:
@@ -42,3 +53,11 @@ class Objective(nn.Module, ABC):
             step: the step that was taken, from 0.
             total: steps of the whole run.
         """
+
+    def constant_rate(self) -> list[nn.Parameter]:
+        """Returns the parameters whose learning rate stays as it is after the warm-up, whatever the schedule."""
+        return []
+
+    def note(self, anchors: Tensor, positives: Tensor) -> None:
+        """Keeps what a loss compares, for the diagnostics."""
+        self.compared = (anchors.detach(), positives.detach())

@@ -1,15 +1,15 @@
 """Pixel InfoNCE: a dense projection, and the batch's matched points."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import PixelInfoNCE
 from pairlab.losses.feature_matching import most_alike
 from pairlab.losses.pixel_infonce import gather_points, pixel_infonce
 from pairlab.networks import PixelProjection, on_grid
 from pairlab.objectives.objective import Objective
 from pairlab.views.batches import PairBatch
-from pairlab.views.geometry import GRID_STRIDE
 
 
 class PixelInfoNCEObjective(Objective):
@@ -18,12 +18,13 @@ class PixelInfoNCEObjective(Objective):
     def __init__(self, config: PixelInfoNCE, channels: int) -> None:
         super().__init__()
         self.points = config.points_per_pair
+        self.grid_stride = config.grid_stride
         self.change_weight = config.change_weight
         self.temperature = config.temperature
         self.matching = config.matching
         self.projection = PixelProjection(channels, embedding_dim=config.embedding_dim)
 
-    def loss(self, network: nn.Module, views: Tensor, batch: PairBatch) -> Tensor:
+    def loss(self, network: Passes, views: Tensor, batch: PairBatch) -> Tensor:
         """Returns the loss of the views' matched points."""
         loss: Tensor = self(network(views), batch)
         return loss
@@ -33,7 +34,7 @@ class PixelInfoNCEObjective(Objective):
 
         Both ways of matching take the batch's points and weights, so that they differ in the positives alone.
         """
-        grid = batch.chips.shape[1] // GRID_STRIDE
+        grid = batch.chips.shape[1] // self.grid_stride
         features = on_grid(features, grid)
         anchors, positives = self.projection(features, grid=grid).chunk(2)
         cells_a, cells_b = (torch.from_numpy(cells).to(features.device) for cells in (batch.cells_a, batch.cells_b))

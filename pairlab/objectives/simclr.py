@@ -1,7 +1,8 @@
 """SimCLR: pooled features, each image against all others of the batch."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import SimCLR
 from pairlab.losses.simclr import nt_xent
 from pairlab.networks import GlobalProjection
@@ -17,7 +18,8 @@ class SimCLRObjective(Objective):
         self.temperature = config.temperature
         self.projection = GlobalProjection(channels, hidden_dim=config.hidden_dim, embedding_dim=config.embedding_dim)
 
-    def loss(self, network: nn.Module, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
+    def loss(self, network: Passes, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
         """Returns the loss of the views' projections."""
         anchors, positives = self.projection(network(views)).chunk(2)
+        self.note(anchors, positives)
         return nt_xent(anchors, positives, temperature=self.temperature)

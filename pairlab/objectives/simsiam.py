@@ -1,7 +1,8 @@
 """SimSiam: pooled features through a projector, and a predictor behind it."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import SimSiam
 from pairlab.losses.embeddings import NothingToMatch
 from pairlab.losses.simsiam import simsiam
@@ -19,7 +20,7 @@ class SimSiamObjective(Objective):
         self.projector = perceptron(channels, width, width, width, normalise_output=True)
         self.predictor = perceptron(width, config.predictor_dim, width)
 
-    def loss(self, network: nn.Module, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
+    def loss(self, network: Passes, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
         """Returns the loss of the views' predictions."""
         if len(views) < 4:
             raise NothingToMatch(
@@ -27,4 +28,5 @@ class SimSiamObjective(Objective):
                 f"the batch has {len(views) // 2}"
             )
         projections = self.projector(pooled(network(views)))
+        self.note(*projections.chunk(2))
         return simsiam(*self.predictor(projections).chunk(2), *projections.chunk(2))

@@ -1,7 +1,8 @@
 """VICReg: pooled features through an expander."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import VICReg
 from pairlab.losses.vicreg import vicreg
 from pairlab.networks import perceptron, pooled
@@ -17,9 +18,10 @@ class VICRegObjective(Objective):
         self.config = config
         self.expander = perceptron(channels, config.hidden_dim, config.hidden_dim, config.embedding_dim)
 
-    def loss(self, network: nn.Module, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
+    def loss(self, network: Passes, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
         """Returns the loss of the views' embeddings."""
         anchors, positives = self.expander(pooled(network(views))).chunk(2)
+        self.note(anchors, positives)
         return vicreg(
             anchors,
             positives,

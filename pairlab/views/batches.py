@@ -6,12 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pairlab.experiment.methods import ChangeWeight, Pretraining
+from pairlab.experiment.methods import ChangeWeight
+from pairlab.experiment.training import Pretraining
 from pairlab.pairing.pair import PairList
 from pairlab.scenes.scene import Pixels, SceneSource
 from pairlab.views.change_weights import change_weights, displaced_chip, point_weights
 from pairlab.views.chips import ChipReader
-from pairlab.views.geometry import Float64Array, Int64Array, draw_points, match_cells, without_change
+from pairlab.views.geometry import (
+    Float64Array,
+    Int64Array,
+    cell_centres,
+    covered_cells,
+    draw_points,
+    match_cells,
+    to_chip,
+    without_change,
+)
 from pairlab.views.pixels import PhotometricFactors, draw_factors
 from pairlab.views.reading_ahead import made_ahead
 from pairlab.views.steps import MASKED, Steps
@@ -34,6 +44,11 @@ class PairBatch:
     valid: NDArray[np.bool_]
     weights: NDArray[np.float32]
     """How much each point counts, in [0, 1], shape (pairs, points); 1 where the method has no change_weight."""
+    ground: Float64Array
+    """Where the centres (x, y) of a view's cells lie in its chip as the loss takes it, an added displacement aside:
+    shape (2 · pairs, cells, 2), row by row; no cells where the method asks for none."""
+    excluded: NDArray[np.bool_]
+    """Cells that must not be matched, since they see a changed pixel (control: masked); shape (2 · pairs, cells)."""
 
 
 class PairBatches:
@@ -49,6 +64,7 @@ class PairBatches:
         grid: int,
         points: int,
         change_weight: ChangeWeight | None = None,
+        cells: bool = False,
     ) -> None:
         """Prepares the batches of one run.
 
@@ -61,11 +77,13 @@ class PairBatches:
             points: matched points per pair; 0 for methods that match nothing.
             change_weight: lets points count less where the two chips differ as the pair shows them, with another place
                 or an added displacement; None weighs all alike.
+            cells: whether the method matches the cells by itself: batches then tell where each of them lies.
         """
         self._pairs, self._augmentation = pairs, training.augmentation
         self._steps = Steps(pairs, training.augmentation, batch_size=training.batch_size, seed=seed)
         self._reader = ChipReader(source, pairs)
         self._grid, self._points, self._change_weight = grid, points, change_weight
+        self._cells = cells
 
     def batch(self, step: int) -> PairBatch:
         """Returns the batch of one step (from 0).
@@ -85,7 +103,8 @@ class PairBatches:
             weights[differ] = point_weights(
                 maps, anchors[differ], nominal[differ], cells_a[differ], cells_b[differ], grid=self._grid
             )
-        return PairBatch(step, chips, views, factors, cells_a, cells_b, valid, weights)
+        ground, excluded = self._cells_on_the_ground(positions, anchors, nominal, views)
+        return PairBatch(step, chips, views, factors, cells_a, cells_b, valid, weights, ground, excluded)
 
     def positions(self, step: int) -> Int64Array:
         """Returns the positions of a step's pairs in the list: every pair once, reshuffled, before any comes again."""
@@ -109,6 +128,21 @@ class PairBatches:
             matches[masked] = without_change(matches[masked], changed, views[masked], views[count + masked])
         keys = self._steps.point_keys(step, cells=matches.shape[1])
         return draw_points(matches, count=self._points, keys=keys)
+
+    def _cells_on_the_ground(
+        self, positions: Int64Array, anchors: Float64Array, nominal: Float64Array, views: Float64Array
+    ) -> tuple[Float64Array, NDArray[np.bool_]]:
+        count, size = len(positions), self._pairs.size
+        if not self._cells:
+            return np.zeros((2 * count, 0, 2)), np.zeros((2 * count, 0), dtype=bool)
+        ground = to_chip(np.concatenate([anchors, nominal]), cell_centres(self._grid, size))
+        excluded = np.zeros(ground.shape[:2], dtype=bool)
+        masked = np.flatnonzero(self._pairs.control[positions] == MASKED)
+        if len(masked):
+            changed = self._reader.changed(positions[masked])
+            for rows in (masked, masked + count):
+                excluded[rows] = covered_cells(changed, views[rows], grid=self._grid)
+        return ground, excluded
 
     def _weight_maps(
         self, positions: Int64Array, chips: Pixels, *, scale: float

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from pairlab.experiment.methods import Augmentation
+from pairlab.experiment.training import Augmentation
 from pairlab.scenes.scene import RGB, Bands, Pixels
 
 MEAN, DEVIATION = 0.5, 0.25

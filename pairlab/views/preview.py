@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pairlab.experiment.methods import Augmentation, Method, PixelInfoNCE, Pretraining
+from pairlab.experiment.methods import Method, PixelInfoNCE
+from pairlab.experiment.training import Augmentation, Pretraining
 from pairlab.pairing.pair import Pair, PairList
 from pairlab.views.geometry import (
     GRID_STRIDE,

@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from pairlab.experiment.methods import Augmentation
+from pairlab.experiment.training import Augmentation
 from pairlab.pairing.pair import CONTROLS, PairList
 from pairlab.views.geometry import Float64Array, Int64Array, displaced, draw_views
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from pairlab.checkpoint import CheckpointError, SavedFile, save_weights
 from pairlab.embedding_distance import FeatureEncoder, Pretrained, WeightsError, build_encoder
 from pairlab.experiment.change_scores import EmbeddingDistance
-from pairlab.experiment.methods import Network
+from pairlab.experiment.network import Network
 from pairlab.networks import NetworkError, build_network
 from pairlab.scenes.bands import default_bands
 from pairlab.scenes.scene import RGB, Bands, BoolArray, Pixels

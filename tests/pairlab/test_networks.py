@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pairlab.experiment.methods import Network
+from pairlab.experiment.network import Network
 from pairlab.networks import GlobalProjection, LinearHead, NetworkError, PixelProjection, build_network
 
 

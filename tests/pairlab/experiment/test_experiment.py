@@ -16,23 +16,13 @@ from pairlab.experiment.experiment import (
     load_experiment,
     parse_yaml,
 )
-from pairlab.experiment.methods import (
-    BYOL,
-    Augmentation,
-    BarlowTwins,
-    ChangeWeight,
-    MoCo,
-    Network,
-    PixelInfoNCE,
-    Pretraining,
-    SimCLR,
-    SimSiam,
-    VICReg,
-)
+from pairlab.experiment.methods import BYOL, BarlowTwins, ChangeWeight, MoCo, PixelInfoNCE, SimCLR, SimSiam, VICReg
 from pairlab.experiment.model import content_hash
+from pairlab.experiment.network import Network
 from pairlab.experiment.pairing import ChangeScoreFilter, NoFilter, Noise, OracleFilter, Pairing, TimeGap
 from pairlab.experiment.protocols import FineTuning, Labels, LinearProbe, Splits
 from pairlab.experiment.scene_filter import SceneFilter
+from pairlab.experiment.training import Augmentation, Pretraining
 
 SHIPPED = sorted(Path(__file__).parents[3].joinpath("experiments").glob("*.yaml"))
 

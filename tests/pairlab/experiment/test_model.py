@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pairlab.experiment.methods import Augmentation, PixelInfoNCE, SimCLR
+from pairlab.experiment.methods import PixelInfoNCE, SimCLR
 from pairlab.experiment.model import FrozenModel, content_hash
 from pairlab.experiment.pairing import Noise
+from pairlab.experiment.training import Augmentation
 
 
 class Knobs(FrozenModel):

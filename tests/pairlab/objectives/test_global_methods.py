@@ -5,7 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from pairlab.experiment.methods import BYOL, BarlowTwins, Method, MoCo, Network, Pretraining, SimCLR, SimSiam, VICReg
+from pairlab.engine.passes import WholeBatch
+from pairlab.experiment.methods import BYOL, BarlowTwins, Method, MoCo, SimCLR, SimSiam, VICReg
+from pairlab.experiment.network import Network
+from pairlab.experiment.training import Pretraining
 from pairlab.losses.embeddings import NothingToMatch
 from pairlab.networks import DenseNetwork, build_network
 from pairlab.objectives.building import build_objective
@@ -50,7 +53,7 @@ def trained(*modules: torch.nn.Module) -> dict[str, Tensor]:
 @pytest.mark.parametrize("method", METHODS, ids=name_of)
 def test_gradients_reach_every_weight_that_is_trained_and_no_other(method: Method) -> None:
     network, objective = built(method)
-    torch.autograd.backward(objective.loss(network, views(), batch()))
+    torch.autograd.backward(objective.loss(WholeBatch(network), views(), batch()))
     parameters = trained(network, objective)
     assert len(parameters) > len(trained(network))
     gradients = {name: each.grad for name, each in parameters.items() if each.grad is not None}
@@ -77,7 +80,7 @@ def test_heads_depend_on_the_seed_alone_and_building_leaves_the_generator_alone(
 def test_a_loss_and_what_follows_it_draw_nothing(method: Method) -> None:
     network, objective = built(method)
     state = torch.random.get_rng_state()
-    objective.loss(network, views(), batch())
+    objective.loss(WholeBatch(network), views(), batch())
     objective.after_step(network, step=0, total=10)
     assert torch.equal(torch.random.get_rng_state(), state)
 
@@ -88,8 +91,10 @@ def test_the_order_of_pairs_does_not_matter_where_all_are_normalised_together(me
     order = np.random.default_rng(1).permutation(PAIRS)
     both = torch.from_numpy(np.concatenate([order, PAIRS + order]))
     network, objective, given = network.double(), objective.double(), views().double()
-    expected = objective.loss(network, given, batch())
-    torch.testing.assert_close(objective.loss(network, given[both], batch()), expected, atol=1e-6, rtol=1e-6)
+    expected = objective.loss(WholeBatch(network), given, batch())
+    torch.testing.assert_close(
+        objective.loss(WholeBatch(network), given[both], batch()), expected, atol=1e-6, rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("method", METHODS, ids=name_of)
@@ -97,7 +102,7 @@ def test_autocast_leaves_loss_and_state_in_float32(method: Method) -> None:
     network, objective = built(method)
     kept = {name: each.dtype for name, each in objective.state_dict().items()}
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = objective.loss(network, views(), batch())
+        loss = objective.loss(WholeBatch(network), views(), batch())
     assert loss.dtype == torch.float32
     torch.autograd.backward(loss)
     assert all(
@@ -116,7 +121,7 @@ def test_the_loss_of_views_that_match_descends(method: Method) -> None:
     optimizer = torch.optim.AdamW(trained(network, objective).values(), lr=1e-3)
     curve = []
     for step in range(12):
-        loss = objective.loss(network, given, batch())
+        loss = objective.loss(WholeBatch(network), given, batch())
         curve.append(float(loss.detach()))
         optimizer.zero_grad()
         torch.autograd.backward(loss)
@@ -129,4 +134,4 @@ def test_the_loss_of_views_that_match_descends(method: Method) -> None:
 def test_a_batch_of_one_pair_has_nothing_to_match(method: Method) -> None:
     network, objective = built(method)
     with pytest.raises(NothingToMatch, match="at least 2 pairs"):
-        objective.loss(network, views(1), batch())
+        objective.loss(WholeBatch(network), views(1), batch())

@@ -4,7 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pairlab.experiment.methods import MoCo, Network
+from pairlab.engine.passes import WholeBatch
+from pairlab.experiment.methods import MoCo
+from pairlab.experiment.network import Network
 from pairlab.losses.moco import moco
 from pairlab.networks import DenseNetwork, build_network, pooled
 from pairlab.objectives.building import build_objective
@@ -27,9 +29,12 @@ def test_anchors_are_queries_and_positives_are_keys_of_the_copy() -> None:
     network, objective = built(key_parts=1, temperature=0.3)
     anchors, positives = views().chunk(2)
     expected = moco(
-        objective.projection(pooled(network(anchors))), objective.copy(positives), objective.queue, temperature=0.3
+        objective.projection(pooled(network(anchors))),
+        objective.copy(WholeBatch(network), positives),
+        objective.queue,
+        temperature=0.3,
     )
-    torch.testing.assert_close(objective.loss(network, views(), batch()), expected, atol=0, rtol=0)
+    torch.testing.assert_close(objective.loss(WholeBatch(network), views(), batch()), expected, atol=0, rtol=0)
 
 
 def test_the_queue_begins_with_random_directions_of_the_seed() -> None:
@@ -43,8 +48,8 @@ def test_the_queue_begins_with_random_directions_of_the_seed() -> None:
 def test_keys_enter_the_queue_behind_their_step_and_the_oldest_leave() -> None:
     network, objective = built(key_parts=1)
     before = objective.queue.clone()
-    keys = functional.normalize(objective.copy(views().chunk(2)[1]), dim=1)
-    objective.loss(network, views(), batch())
+    keys = functional.normalize(objective.copy(WholeBatch(network), views().chunk(2)[1]), dim=1)
+    objective.loss(WholeBatch(network), views(), batch())
     assert torch.equal(objective.queue, before)
     objective.after_step(network, step=0, total=2)
     torch.testing.assert_close(objective.queue, torch.cat([before[PAIRS:], keys]))
@@ -54,8 +59,8 @@ def test_keys_enter_the_queue_behind_their_step_and_the_oldest_leave() -> None:
 
 def test_a_queue_shorter_than_a_batch_keeps_the_latest_keys() -> None:
     network, objective = built(queue_size=4, key_parts=1)
-    keys = functional.normalize(objective.copy(views().chunk(2)[1]), dim=1)
-    objective.loss(network, views(), batch())
+    keys = functional.normalize(objective.copy(WholeBatch(network), views().chunk(2)[1]), dim=1)
+    objective.loss(WholeBatch(network), views(), batch())
     objective.after_step(network, step=0, total=2)
     torch.testing.assert_close(objective.queue, keys[-4:])
 
@@ -75,25 +80,30 @@ def test_the_copy_follows_with_one_momentum() -> None:
 def test_keys_are_normalised_in_parts_and_queries_as_a_whole() -> None:
     network, objective = built(key_parts=2)
     positives = views().chunk(2)[1]
-    halves = torch.cat([objective.copy(positives[: PAIRS // 2]), objective.copy(positives[PAIRS // 2 :])])
-    objective.loss(network, views(), batch())
+    halves = torch.cat(
+        [
+            objective.copy(WholeBatch(network), positives[: PAIRS // 2]),
+            objective.copy(WholeBatch(network), positives[PAIRS // 2 :]),
+        ]
+    )
+    objective.loss(WholeBatch(network), views(), batch())
     objective.after_step(network, step=0, total=1)
     torch.testing.assert_close(objective.queue[-PAIRS:], functional.normalize(halves, dim=1))
-    assert not torch.allclose(halves, objective.copy(positives), atol=1e-3)
+    assert not torch.allclose(halves, objective.copy(WholeBatch(network), positives), atol=1e-3)
 
 
 def test_no_part_has_a_single_image() -> None:
     network, objective = built(key_parts=64)
     positives = views().chunk(2)[1]
-    twos = torch.cat([objective.copy(positives[at : at + 2]) for at in range(0, PAIRS, 2)])
-    objective.loss(network, views(), batch())
+    twos = torch.cat([objective.copy(WholeBatch(network), positives[at : at + 2]) for at in range(0, PAIRS, 2)])
+    objective.loss(WholeBatch(network), views(), batch())
     objective.after_step(network, step=0, total=1)
     torch.testing.assert_close(objective.queue[-PAIRS:], functional.normalize(twos, dim=1))
 
 
 def test_no_gradient_reaches_copy_or_queue() -> None:
     network, objective = built()
-    torch.autograd.backward(objective.loss(network, views(), batch()))
+    torch.autograd.backward(objective.loss(WholeBatch(network), views(), batch()))
     assert all(each.grad is None for each in objective.copy.parameters())
     assert all(each.grad is not None for each in [*network.parameters(), *objective.projection.parameters()])
     assert {"queue", "copy.head.0.weight"} < objective.state_dict().keys()
@@ -101,14 +111,14 @@ def test_no_gradient_reaches_copy_or_queue() -> None:
 
 def test_the_loss_of_views_that_match_descends_against_keys_of_other_images() -> None:
     network, objective = built(key_parts=1)
-    objective.queue = functional.normalize(objective.copy(views(8, seed=5)[:8]), dim=1)
+    objective.queue = functional.normalize(objective.copy(WholeBatch(network), views(8, seed=5)[:8]), dim=1)
     anchors = views(seed=3)[:PAIRS]
     given = torch.cat([anchors, anchors + 0.1 * views(seed=4)[:PAIRS]])
     trained = [*network.parameters(), *objective.projection.parameters()]
     optimizer = torch.optim.AdamW(trained, lr=1e-3)
     curve = []
     for _ in range(12):
-        loss = objective.loss(network, given, batch())
+        loss = objective.loss(WholeBatch(network), given, batch())
         curve.append(float(loss.detach()))
         optimizer.zero_grad()
         torch.autograd.backward(loss)

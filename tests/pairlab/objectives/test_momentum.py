@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pairlab.experiment.methods import BYOL, Network
+from pairlab.engine.passes import WholeBatch
+from pairlab.experiment.methods import BYOL
+from pairlab.experiment.network import Network
 from pairlab.networks import build_network, perceptron, pooled
 from pairlab.objectives.building import build_objective
 from pairlab.objectives.byol import BYOLObjective
@@ -24,7 +26,7 @@ def weights(*modules: nn.Module) -> list[Tensor]:
 def test_a_copy_sees_what_the_original_sees_and_shares_no_weight() -> None:
     network, head = small()
     copied = MomentumCopy(network, head)
-    torch.testing.assert_close(copied(views()), head(pooled(network(views()))), atol=0, rtol=0)
+    torch.testing.assert_close(copied(WholeBatch(network), views()), head(pooled(network(views()))), atol=0, rtol=0)
     before = weights(copied)
     with torch.no_grad():
         for each in [*network.parameters(), *head.parameters()]:
@@ -35,7 +37,7 @@ def test_a_copy_sees_what_the_original_sees_and_shares_no_weight() -> None:
 def test_a_copy_gives_no_gradient_and_wants_none() -> None:
     network, head = small()
     copied = MomentumCopy(network, head)
-    assert not copied(views().requires_grad_()).requires_grad
+    assert not copied(WholeBatch(network), views().requires_grad_()).requires_grad
     assert not any(each.requires_grad for each in copied.parameters())
     assert all(each.requires_grad for each in [*network.parameters(), *head.parameters()])
 
@@ -80,7 +82,7 @@ def test_byol_follows_behind_each_step_with_the_momentum_of_that_step() -> None:
     objective = build_objective(BYOL(momentum=0.5), network, seed=0)
     assert isinstance(objective, BYOLObjective)
     start = weights(objective.target)
-    torch.autograd.backward(objective.loss(network, views(), batch()))
+    torch.autograd.backward(objective.loss(WholeBatch(network), views(), batch()))
     with torch.no_grad():
         for each in [*network.parameters(), *objective.projector.parameters()]:
             each.add_(torch.ones_like(each))
@@ -92,10 +94,10 @@ def test_byol_takes_its_targets_from_the_copy() -> None:
     network = build_network(Network(decoder_channels=64), seed=0)
     objective = build_objective(BYOL(), network, seed=0)
     assert isinstance(objective, BYOLObjective)
-    expected = objective.loss(network, views(), batch())
+    expected = objective.loss(WholeBatch(network), views(), batch())
     other = copy.deepcopy(objective)
     with torch.no_grad():
         for each in other.target.parameters():
             each.add_(0.05 * torch.randn(each.shape, generator=torch.Generator().manual_seed(3)))
-    moved = other.loss(network, views(), batch())
+    moved = other.loss(WholeBatch(network), views(), batch())
     assert abs(float(moved.detach()) - float(expected.detach())) > 1e-3

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pairlab.experiment.methods import ChangeWeight, Network, PixelInfoNCE, Pretraining
+from pairlab.experiment.methods import ChangeWeight, PixelInfoNCE
+from pairlab.experiment.network import Network
+from pairlab.experiment.training import Pretraining
 from pairlab.losses.feature_matching import most_alike
 from pairlab.losses.pixel_infonce import NothingToMatch, gather_points, pixel_infonce
 from pairlab.networks import build_network

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pairlab.experiment.methods import Pretraining
 from pairlab.experiment.pairing import Noise, Pairing, Places
+from pairlab.experiment.training import Pretraining
 from pairlab.pairing.drawing import draw_pairs
 from pairlab.scenes.chip_file import PAGE, read_contents
 from pairlab.scenes.chip_store import ChipStore

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.methods import ChangeWeight, Pretraining
+from pairlab.experiment.methods import ChangeWeight
 from pairlab.experiment.pairing import ControlName, Noise, Pairing, Places
+from pairlab.experiment.training import Pretraining
 from pairlab.pairing.drawing import draw_pairs
 from pairlab.pairing.pair import PairList
 from pairlab.scenes.measuring import build_index

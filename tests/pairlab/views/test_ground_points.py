@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pairlab.experiment.methods import Augmentation, PixelInfoNCE, Pretraining
+from pairlab.experiment.methods import PixelInfoNCE
+from pairlab.experiment.training import Augmentation, Pretraining
 from pairlab.pairing.pair import CONTROLS, PairList
 from pairlab.views.batches import PairBatch, PairBatches
 from pairlab.views.geometry import GRID_STRIDE

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from pairlab.experiment.methods import Augmentation
+from pairlab.experiment.training import Augmentation
 from pairlab.scenes.scene import RGB, Bands
 from pairlab.views.geometry import draw_views, to_chip
 from pairlab.views.pixels import (

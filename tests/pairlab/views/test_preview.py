@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pairlab.experiment.methods import Augmentation, PixelInfoNCE, Pretraining, SimCLR
+from pairlab.experiment.methods import PixelInfoNCE, SimCLR
+from pairlab.experiment.training import Augmentation, Pretraining
 from pairlab.pairing.pair import Pair
 from pairlab.scenes.scene import BoolArray
 from pairlab.views.batches import PairBatches

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pairlab.experiment.methods import Augmentation
+from pairlab.experiment.training import Augmentation
 from pairlab.views.steps import Steps
 from tests.pairlab.views.known_geometry import CoordinateScenes, pair_list
 
