@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 
 from backend.artifacts.endpoints import router as artifacts
+from backend.artifacts.export_endpoint import router as export
 from backend.auth import TrustedHosts, require_token
 from backend.compression import CompressedAbroad
 from backend.context import open_context
@@ -88,7 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     api = APIRouter(
         prefix=API_PREFIX, dependencies=[Depends(require_token), Depends(_refuse_nul)], responses=PROBLEM_RESPONSES
     )
-    for router in (datasets, scenes, images, scores, experiments, jobs, artifacts, system):
+    for router in (datasets, scenes, images, scores, experiments, jobs, artifacts, export, system):
         api.include_router(router)
     app.include_router(api)
     # Thumbnails alone take a signature in place of the token; their endpoint asks for one of both.

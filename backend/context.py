@@ -29,6 +29,7 @@ KEPT_DISTRIBUTIONS = 64
 KEPT_SUMMARIES = 256
 KEPT_CURVES = 256
 """Each takes some 30 kB."""
+KEPT_HASHES = 256
 
 MarksKey = tuple[str, datetime, int]
 """Name of a dataset, when it was registered, and its `marks_version`."""
@@ -54,6 +55,8 @@ class Context:
     """Per dataset and version of its scene table."""
     curves: BoundedCache[Hashable, ScoreCurve]
     """Per change score, chip size and least number of changed pixels."""
+    weight_hashes: BoundedCache[FileVersion, str]
+    """SHA-256 of files that networks start from."""
 
 
 def open_context(settings: Settings, database: Database) -> Context:
@@ -73,6 +76,7 @@ def open_context(settings: Settings, database: Database) -> Context:
         distributions=BoundedCache(KEPT_DISTRIBUTIONS),
         summaries=BoundedCache(KEPT_SUMMARIES),
         curves=BoundedCache(KEPT_CURVES),
+        weight_hashes=BoundedCache(KEPT_HASHES),
     )
 
 

@@ -3,8 +3,6 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
-from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -15,17 +13,15 @@ from frontend.api_client import ApiClient
 from frontend.connection import ApiProblem, find_endpoint
 from frontend.dataset_commands import datasets
 from frontend.demo import run_demo
+from frontend.export_commands import export_job
 from frontend.following import Failure, follow, require_success, say, show_results, submit
+from frontend.identities import resolve
 from frontend.installation import browser_address
 from frontend.printed_tables import SHORT_ID, job_table
 from frontend.progress import watch_job
 from frontend.terminal import Json, output, print_json
 from frontend.wording import plural
 from pairlab.experiment.experiment import ExperimentError, load_experiment
-
-NEWEST = 200
-"""So many experiments and jobs are searched for the beginning of an id."""
-
 
 commands = typer.Typer(
     help="Do noisy positive pairs hurt your segmentation?",
@@ -34,6 +30,7 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
 )
 commands.add_typer(datasets, name="dataset")
+commands.command("export")(export_job)
 
 
 def app() -> None:
@@ -118,7 +115,7 @@ def jobs(
     """List jobs, newest first."""
     client = ApiClient.from_environment()
     if experiment is not None:
-        experiment = _resolve(client, experiment, kinds=("experiment",))[1]
+        experiment = resolve(client, experiment, kinds=("experiment",))[1]
     page = client.jobs(status=status, experiment=experiment, limit=limit)
     if as_json:
         print_json(page["items"])
@@ -139,7 +136,7 @@ def watch(
 ) -> None:
     """Follow an experiment to its table, or a job to its end."""
     client = ApiClient.from_environment()
-    kind, found = _resolve(client, identity)
+    kind, found = resolve(client, identity)
     notes = output(err=as_json)
     if kind == "experiment":
         _follow(client, found, notes=notes, as_json=as_json)
@@ -156,7 +153,7 @@ def cancel(
 ) -> None:
     """Ask an experiment's jobs, or one job, to stop."""
     client = ApiClient.from_environment()
-    kind, found = _resolve(client, identity)
+    kind, found = resolve(client, identity)
     if kind == "experiment":
         name = client.cancel_experiment(found)["name"]
         typer.echo(f"{name}: its jobs are asked to stop; those that another experiment needs go on.")
@@ -178,27 +175,6 @@ def _follow(client: ApiClient, experiment: str, *, notes: Console, as_json: bool
     else:
         show_results(results, output=notes)
     require_success(ended)
-
-
-def _resolve(client: ApiClient, identity: str, *, kinds: Sequence[str] = ("experiment", "job")) -> tuple[str, str]:
-    """Returns kind and full id of what an id or its beginning names."""
-    matches = []
-    if "experiment" in kinds:
-        matches += [("experiment", each["id"]) for each in client.experiments(limit=NEWEST)["items"]]
-    if "job" in kinds:
-        matches += [("job", each["id"]) for each in client.jobs(limit=NEWEST)["items"]]
-    matches = [match for match in matches if match[1].startswith(identity)]
-    if len(matches) > 1:
-        raise Failure(f"{identity!r} is the beginning of {len(matches)} ids; give more of it.")
-    if matches:
-        return matches[0]
-    for kind in kinds:
-        try:
-            return kind, (client.experiment(identity) if kind == "experiment" else client.job(identity))["id"]
-        except ApiProblem as problem:
-            if problem.status != HTTPStatus.NOT_FOUND:
-                raise
-    raise Failure(f"No {' and no '.join(kinds)} has an id that begins with {identity!r}.")
 
 
 def _read(file: Path) -> str:

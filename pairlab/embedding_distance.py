@@ -78,7 +78,9 @@ class FeatureEncoder:
         stacked = np.stack([np.moveaxis(image, 2, 0) for image in images])
         batch = to_unit_range(torch.from_numpy(stacked).to(self.device), self.bands)
         batch = (batch - self.mean) / self.deviation * torch.from_numpy(valid.copy()).to(self.device)
-        features: Tensor = self.module(batch)[-1]
+        encoded = self.module(batch)
+        # Vision transformers of a pretraining with decoder dpt return their prefix tokens beside the levels.
+        features: Tensor = (encoded[0] if isinstance(encoded, tuple) else encoded)[-1]
         grid = valid.shape[0] // CELL, valid.shape[1] // CELL
         first, last = functional.normalize(functional.adaptive_avg_pool2d(features, grid), dim=1)
         # 1 − cos of unit vectors, which is exactly 0 for equal ones.

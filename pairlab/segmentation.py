@@ -20,9 +20,11 @@ from torch.nn import functional
 from pairlab.checkpoint import SavedFile, load_weights
 from pairlab.events import Event, Finished, Metrics, Saved, Started
 from pairlab.experiment.expansion import SegmentJob
+from pairlab.experiment.network import Transfer
 from pairlab.experiment.protocols import FineTuning, LabelScheme, LinearProbe
+from pairlab.initial_weights import load_encoder, load_initial
 from pairlab.metrics import confusion_counts, iou_from_counts, mean_iou, xview2_score
-from pairlab.networks import DenseNetwork, LinearHead, build_network
+from pairlab.networks import DenseNetwork, EncoderPyramid, LinearHead, build_network, joined
 from pairlab.precision import Precision, best_precision
 from pairlab.scenes.index import ChipIndex
 from pairlab.scenes.scene import IGNORE, Pixels, Scene, SceneSource, UInt8Array
@@ -50,6 +52,7 @@ def segment(
     *,
     folder: Path,
     weights: SavedFile | None,
+    initial: SavedFile | None = None,
     should_stop: Callable[[], bool],
     device: torch.device,
 ) -> Iterator[Event]:
@@ -62,12 +65,13 @@ def segment(
         source: its dataset, opened with draw = config.seed.
         index: the chips, at config.chip_size, of the scenes that take part.
         folder: where predictions and results are written.
-        weights: the pretraining's weights; None keeps the random ones of the seed.
+        weights: the pretraining's weights; None starts from `config.initial`.
+        initial: the file that `config.initial` names, where it names one.
         should_stop: asked after every step; True ends the run.
         device: where to train.
 
     Raises:
-        SceneError, NetworkError, CheckpointError, SegmentationError: the job cannot run as asked.
+        SceneError, NetworkError, CheckpointError, InitialWeightsError, SegmentationError: the job cannot run as asked.
     """
     task = _Task.prepare(config, source, index)
     precision = best_precision(device)
@@ -78,14 +82,13 @@ def segment(
         "labelled_chips": len(task.targets),
         "labelled_pixels": dict(zip(task.classes, _class_pixels(task.targets, len(task.classes)), strict=True)),
     }
-    yield Started(step=0, total_steps=total, facts=facts)
+    network, loaded = _network(config, len(source.bands), weights, initial)
+    yield Started(step=0, total_steps=total, facts=facts | loaded)
     results: dict[str, Any] = {}
     counts: dict[str, Any] = {}
     began, first_step = time.perf_counter(), 0
     for protocol in config.protocols:
-        network = build_network(config.network, seed=config.seed, bands=len(source.bands))
-        if weights is not None:
-            load_weights(weights.path, network, sha256=weights.sha256)
+        network, _ = _network(config, len(source.bands), weights, initial)
         run = _ProtocolRun(config, protocol, task, network, precision)
         protocol_began = time.perf_counter()
         for step in range(1, protocol.steps + 1):
@@ -114,6 +117,21 @@ def segment(
         }
     yield _save_results(folder, total, {"classes": task.classes, "protocols": results, "test_scene_counts": counts})
     yield Finished(step=total, results={"classes": list(task.classes), "protocols": results})
+
+
+def _network(
+    config: SegmentJob, bands: int, weights: SavedFile | None, initial: SavedFile | None
+) -> tuple[DenseNetwork, dict[str, Any]]:
+    """Returns the network as a protocol starts with it, and what was loaded."""
+    network = build_network(config.network, seed=config.seed, bands=bands, size=config.chip_size)
+    if weights is None:
+        part: Transfer | None = "encoder" if config.transfer == "encoder" else None
+        return network, load_initial(config.initial, network, file=initial, part=part)
+    if config.transfer == "encoder":
+        load_encoder(network, weights, said="pretraining it starts from")
+    else:
+        load_weights(weights.path, network, sha256=weights.sha256)
+    return network, {"transfer": config.transfer}
 
 
 @dataclass(frozen=True)
@@ -202,18 +220,22 @@ class _ProtocolRun:
         precision: Precision,
     ) -> None:
         self.config, self.protocol, self.task, self.precision = config, protocol, task, precision
+        probes_encoder = isinstance(protocol, LinearProbe) and config.transfer == "encoder"
+        extractor: DenseNetwork | EncoderPyramid = (
+            EncoderPyramid(network, bands=len(task.source.bands), size=config.chip_size) if probes_encoder else network
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            head = LinearHead(network.channels, len(task.classes))
-        self.network = network.to(precision.device).to(memory_format=precision.memory_format)
+            head = LinearHead(extractor.channels, len(task.classes))
+        self.network = extractor.to(precision.device).to(memory_format=precision.memory_format)
         self.head = head.to(precision.device)
         self.targets = torch.from_numpy(task.targets).long().to(precision.device)
-        self.frozen: Tensor | None = None
+        self.frozen: list[Tensor] | None = None
+        """The features of all labelled chips, level by level."""
         if isinstance(protocol, LinearProbe):
             self.network.eval().requires_grad_(False)
-            self.frozen = torch.cat(
-                [self._features(images) for images in np.array_split(task.images, _parts(task.images))]
-            )
+            parts = [self._levels(images) for images in np.array_split(task.images, _parts(task.images))]
+            self.frozen = [torch.cat(level) for level in zip(*parts, strict=True)]
             self.head.standardise(self.frozen)
             self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=protocol.learning_rate, weight_decay=0.0)
         else:
@@ -229,12 +251,12 @@ class _ProtocolRun:
         for group in self.optimizer.param_groups:
             group["lr"] = self.protocol.learning_rate * 0.5 * (1 + math.cos(math.pi * step / self.protocol.steps))
         if self.frozen is not None:
-            features = self.frozen[torch.from_numpy(chosen)]
+            features = joined([level[torch.from_numpy(chosen)] for level in self.frozen])
         else:
             self.network.train()
             turns, mirror = int(rng.integers(4)), bool(rng.integers(2))
             target = _turned(target, turns, mirror)
-            features = self._features(self.task.images[chosen], turns=turns, mirror=mirror)
+            features = joined(self._levels(self.task.images[chosen], turns=turns, mirror=mirror))
         loss = functional.cross_entropy(
             self.head(features, size=(target.shape[1], target.shape[2])), target, ignore_index=IGNORE, reduction="sum"
         ) / (target != IGNORE).sum().clamp(min=1)
@@ -254,7 +276,7 @@ class _ProtocolRun:
             height, width = images.shape[1:3]
             down, across = -height % SIZE_MULTIPLE, -width % SIZE_MULTIPLE
             images = np.pad(images, ((0, 0), (0, down), (0, across), (0, 0)), mode="edge")
-            logits = self.head(self._features(images), size=(height + down, width + across))[..., :height, :width]
+            logits = self.head(joined(self._levels(images)), size=(height + down, width + across))[..., :height, :width]
             predictions.extend(logits.argmax(dim=1).to(torch.uint8).cpu().numpy())
         counts = []
         for scene, prediction in zip(scenes, predictions, strict=True):
@@ -262,13 +284,14 @@ class _ProtocolRun:
             counts.append(confusion_counts(prediction, target, num_classes=len(self.task.classes), ignore_index=IGNORE))
         return _Evaluation(split, scenes, predictions, counts, self.task.classes, self.config.labels.scheme)
 
-    def _features(self, images: Pixels, *, turns: int = 0, mirror: bool = False) -> Tensor:
-        """Returns float32 features of images (batch, height, width, bands)."""
+    def _levels(self, images: Pixels, *, turns: int = 0, mirror: bool = False) -> list[Tensor]:
+        """Returns float32 features of images (batch, height, width, bands), level by level; a decoder has one."""
         tensor = torch.from_numpy(images).to(self.precision.device).permute(0, 3, 1, 2)
         tensor = _turned(standardise(to_unit_range(tensor, self.task.source.bands)), turns, mirror)
         with self.precision.context():
             features = self.network(tensor.contiguous(memory_format=self.precision.memory_format))
-        return torch.as_tensor(features, dtype=torch.float32)
+        levels = [features] if isinstance(features, Tensor) else features
+        return [torch.as_tensor(level, dtype=torch.float32) for level in levels]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Path, Query, Response, status
 from fastapi.responses import FileResponse
 
 from backend.artifacts import service
-from backend.artifacts.schemas import ArtifactRead
+from backend.artifacts.schemas import ArtifactKind, ArtifactRead, EmbeddingMapRead
 from backend.context import CurrentContext
 from backend.etags import IfNoneMatch, is_current
 from backend.jobs.schemas import PredictionRead
@@ -15,9 +15,20 @@ JobPath = Annotated[str, Path(description="Id of a job.")]
 
 
 @router.get("/jobs/{job}/artifacts", summary="Files of a job")
-def list_artifacts(context: CurrentContext, job: JobPath) -> list[ArtifactRead]:
-    """Lists checkpoints, weights, predictions and results, in the order they were written."""
-    return service.list_artifacts(context, job)
+def list_artifacts(
+    context: CurrentContext,
+    job: JobPath,
+    kind: Annotated[ArtifactKind | None, Query(description="Files of this kind alone.")] = None,
+    step: Annotated[int | None, Query(ge=0, description="Files written after so many steps alone.")] = None,
+) -> list[ArtifactRead]:
+    """Lists checkpoints, weights, predictions, results and embedding maps, in the order they were written."""
+    return service.list_artifacts(context, job, kind=kind, step=step)
+
+
+@router.get("/jobs/{job}/embedding-maps", summary="How a pretraining's features change")
+def list_embedding_maps(context: CurrentContext, job: JobPath) -> list[EmbeddingMapRead]:
+    """Lists the maps of a pretraining with the addresses of picture and chips, from its start on."""
+    return service.list_embedding_maps(context, job)
 
 
 @router.get("/jobs/{job}/predictions", summary="Predicted masks of a job")
@@ -40,7 +51,7 @@ def list_predictions(
     responses={
         200: {
             "content": {"image/png": {}, "application/octet-stream": {}},
-            "description": "The file; a prediction is a class-index PNG.",
+            "description": "The file; a prediction is a class-index PNG, an embedding map an RGB one.",
         },
         304: {"description": "The client's copy (If-None-Match) is current."},
     },
@@ -56,6 +67,6 @@ def get_artifact(
     headers = {"ETag": f'"{row.sha256}"', "Cache-Control": "private, max-age=31536000, immutable"}
     if is_current(if_none_match, headers["ETag"]):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
-    if row.kind == "prediction":
+    if row.kind in ("prediction", "embedding_map"):
         return FileResponse(path, media_type="image/png", headers=headers)
     return FileResponse(path, media_type="application/octet-stream", headers=headers, filename=path.name)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from backend.artifacts import repository
-from backend.artifacts.schemas import ArtifactRead
+from backend.artifacts.schemas import ArtifactRead, EmbeddingMapRead, MapTile
 from backend.artifacts.tables import ArtifactRow
 from backend.context import Context
 from backend.datasets.indexing import reference_of
@@ -16,15 +16,29 @@ from backend.jobs.schemas import PredictionRead
 from backend.jobs.tables import JobRow
 from backend.settings import Settings
 from backend.urls import artifact_url, image_url, mask_url
+from pairlab.experiment.expansion import DatasetReference
 from pairlab.experiment.protocols import Labels
 
 
-def list_artifacts(context: Context, job_id: str) -> list[ArtifactRead]:
-    """Returns the files of a job, in the order they were written."""
+def list_artifacts(
+    context: Context, job_id: str, *, kind: str | None = None, step: int | None = None
+) -> list[ArtifactRead]:
+    """Returns the files of a job, in the order they were written; filters that are None let all pass."""
     with context.database.read() as session:
         _check_job(repository.find_job(session, job_id), job_id)
-        rows = repository.of_job(session, job_id)
+        rows = repository.of_job(session, job_id, kind=kind, step=step)
     return [_read(row) for row in rows]
+
+
+def list_embedding_maps(context: Context, job_id: str) -> list[EmbeddingMapRead]:
+    """Returns a pretraining's maps, in the order of their steps; none of other jobs."""
+    with context.database.read() as session:
+        job = _check_job(repository.find_job(session, job_id), job_id)
+        rows = repository.of_job(session, job_id, kind="embedding_map")
+    if not rows:
+        return []
+    reference = reference_of(find_dataset(context, job.dataset).row)
+    return [_read_map(row, reference, seed=job.config["seed"]) for row in rows]
 
 
 def list_predictions(
@@ -80,6 +94,32 @@ def _read(row: ArtifactRow) -> ArtifactRead:
         details=row.details,
         created_at=row.created_at,
         url=artifact_url(row.id),
+    )
+
+
+def _read_map(row: ArtifactRow, dataset: DatasetReference, *, seed: int) -> EmbeddingMapRead:
+    details = row.details
+    return EmbeddingMapRead(
+        artifact=row.id,
+        step=row.step,
+        url=artifact_url(row.id),
+        cells=details["cells"],
+        explained=details["explained"],
+        tiles=[
+            MapTile(
+                **tile,
+                image_url=image_url(
+                    dataset,
+                    tile["scene"],
+                    tile["acquisition"],
+                    y=tile["y"],
+                    x=tile["x"],
+                    chip=tile["size"],
+                    draw=seed,
+                ),
+            )
+            for tile in details["tiles"]
+        ],
     )
 
 

@@ -61,5 +61,17 @@ def unmatched_exposure(experiment: Experiment, matched: Mapping[str, bool | None
     return sentences
 
 
+def probes_random_decoder(experiment: Experiment) -> list[str]:
+    """Returns a sentence for each baseline of initial weights whose linear probe stands on a decoder without any."""
+    if experiment.transfer == "encoder" or all(each.name != "linear_probe" for each in experiment.protocols):
+        return []
+    return [
+        f"arm {name!r} starts from the weights of an encoder, so its linear probe stands on a random decoder: with "
+        "transfer: encoder every arm is probed on its encoder"
+        for name, arm in experiment.arms.items()
+        if arm.baseline == "initial_weights" and getattr(experiment.initial_of(arm), "part", "encoder") == "encoder"
+    ]
+
+
 def _listed(factors: tuple[str, ...]) -> str:
     return f"{', '.join(factors[:-1])} and {factors[-1]}"

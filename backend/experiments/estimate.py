@@ -8,6 +8,9 @@ from typing import Any
 from backend.jobs.tables import JobRow
 from pairlab.experiment.expansion import PlannedJob, PretrainJob, ScoreJob, SegmentJob
 
+_SHAPES = ("_dim", "_size", "_stride", "_parts", "_per_pair", "_matches")
+"""How the fields of a method end that say how much it computes."""
+_ENGINE = {"parts": 1, "precision": "auto", "compile": "auto"}
 Likeness = Callable[[dict[str, Any]], object]
 
 
@@ -44,9 +47,9 @@ def estimate(
 
     Args:
         jobs: those that still have to run.
-        measured: of pretrainings, those of the same network, method and chip size count alone where there are any; of
-            segmentations, those of the same network, chip size and protocols; of change scores, those of the same
-            score.
+        measured: of pretrainings, those of the same network, method (with its widths and grid), parts, precision and
+            chip size count alone where there are any; of segmentations, those of the same network, chip size and
+            protocols; of change scores, those of the same score.
         slots: jobs that run at once; None where that is not known.
         scenes: per dataset, how many it has.
         shared: pretrainings that are saved because arms or earlier experiments share them.
@@ -118,8 +121,11 @@ def _network(config: dict[str, Any]) -> object:
 
 
 def _method(config: dict[str, Any]) -> object:
-    method = config["method"]
-    return method["name"], method.get("matching", "geometric"), method.get("change_weight") is None
+    """Returns what a pretraining's speed depends on, besides its network: what changes no shape costs nothing."""
+    method, training = config["method"], config["pretraining"]
+    shapes = {name: value for name, value in method.items() if name.endswith(_SHAPES)}
+    engine = tuple(training.get(name, default) for name, default in _ENGINE.items())
+    return method["name"], method.get("matching", "geometric"), method.get("change_weight") is None, shapes, engine
 
 
 def _counted(number: int, noun: str) -> str:

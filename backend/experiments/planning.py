@@ -11,10 +11,12 @@ from backend.datasets.score_service import check_score
 from backend.datasets.service import find, find_ready, summary_of, unknown_dataset
 from backend.errors import ConflictError, InvalidError
 from backend.experiments.arm_draws import ArmDraw, ArmDraws, draw_arms, named_arms
-from backend.experiments.contrasts import TRANSDUCTIVE, several_factors, unmatched_exposure
+from backend.experiments.contrasts import TRANSDUCTIVE, probes_random_decoder, several_factors, unmatched_exposure
+from backend.experiments.initial_weights import pinned_files, unfit_jobs
 from backend.experiments.schemas import ExperimentSubmit
 from pairlab.experiment.expansion import DatasetReference, PlannedJob, ScoreJob, SegmentJob, expand
 from pairlab.experiment.experiment import Experiment, dump_experiment, load_experiment
+from pairlab.experiment.method_warnings import method_warnings
 from pairlab.scenes.splits import assign_splits
 from pairlab.verdict import LEAST_SEEDS
 
@@ -75,11 +77,21 @@ def plan_experiment(context: Context, request: ExperimentSubmit, *, seconds: flo
     """
     experiment, yaml = read_experiment(request)
     found = find_datasets(context, experiment)
-    jobs = expand(experiment, found[0], pretrained_on={dataset.name: dataset for dataset in found[1:]})
+    jobs = expand(
+        experiment,
+        found[0],
+        pretrained_on={dataset.name: dataset for dataset in found[1:]},
+        files=pinned_files(context, experiment),
+    )
     _check_labels(context, found[0], experiment)
     chips = _labelled_chips(context, jobs)
     draws = draw_arms(context, experiment, jobs, seconds=seconds)
-    problems = [*_unequal_bands(context, experiment, found), *draws.problems, *_impossible_scores(context, jobs)]
+    problems = [
+        *_unequal_bands(context, experiment, found),
+        *draws.problems,
+        *_impossible_scores(context, jobs),
+        *unfit_jobs(context, jobs),
+    ]
     if chips < experiment.labels.train_chips:
         problems.append(
             f"labels.train_chips asks for {experiment.labels.train_chips} labelled chips; the train split has {chips} "
@@ -155,6 +167,10 @@ def _labelled_chips(context: Context, jobs: Sequence[PlannedJob]) -> int:
 def _warnings(experiment: Experiment, draws: ArmDraws) -> list[str]:
     matched = {name: None if draw is None else draw.exposure_matched for name, draw in draws.arms.items()}
     warnings = [*draws.warnings, *several_factors(experiment), *unmatched_exposure(experiment, matched)]
+    warnings += probes_random_decoder(experiment)
+    paired = [(arm, arm.pairing) for arm in experiment.arms.values() if arm.pairing is not None]
+    for arm, pairing in paired:
+        warnings += method_warnings(experiment.method_of(arm), pairs=pairing.pairs)
     if experiment.transductive:
         warnings.append(TRANSDUCTIVE)
     if len(experiment.seeds) < LEAST_SEEDS:
@@ -162,4 +178,4 @@ def _warnings(experiment: Experiment, draws: ArmDraws) -> list[str]:
             f"{len(experiment.seeds)} seed{'s' * (len(experiment.seeds) > 1)}: the table will show differences, but no "
             f"verdict is given below {LEAST_SEEDS} seeds"
         )
-    return warnings
+    return list(dict.fromkeys(warnings))

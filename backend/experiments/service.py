@@ -241,7 +241,11 @@ def _create(session: Session, plan: Plan, *, hardware: str) -> ExperimentRow:
         created_at=now(),
     )
     repository.add(session, row)
-    jobs = jobs_repository.find_live(session, [job.key for job in plan.jobs])
+    awaited = {job.depends_on for job in plan.jobs if job.depends_on is not None}
+    jobs = jobs_repository.find_live(session, {job.key for job in plan.jobs} | awaited)
+    if gone := awaited - jobs.keys() - {job.key for job in plan.jobs}:
+        sentence = f"initial.key: the pretraining {min(gone)} failed or was cancelled in the meantime"
+        raise InvalidError(sentence, problems=[sentence])
     _keep_running(session, jobs.values())
     for key in plan.missing_scores & jobs.keys():
         if jobs[key].status == JobStatus.SUCCEEDED:  # and what it made is gone

@@ -12,15 +12,15 @@ from frontend.scene_records import Dataset
 from frontend.screens.arm_exceptions import NAMED_SCENES, scenes_in_words
 from frontend.screens.form import Form
 from frontend.screens.method_fields import METHODS, show_method_fields
+from frontend.screens.network_fields import show_decoder, show_encoder, show_start_and_transfer
+from frontend.screens.training_fields import show_training_fields
 from frontend.wording import protocol_words
 from pairlab.experiment.experiment import Experiment
-from pairlab.experiment.network import Network
 from pairlab.experiment.pairing import Noise
 from pairlab.experiment.problems import ExperimentError
 from pairlab.experiment.protocols import FineTuning, LabelScheme, LinearProbe, Protocol
 
 PROTOCOLS = {"linear_probe": LinearProbe, "fine_tuning": FineTuning}
-ENCODERS = ("tu-resnet10t", "resnet18", "resnet34", "resnet50", "mobilenet_v2", "efficientnet-b0")
 
 
 def show_question(form: Form, experiment: Experiment, datasets: Mapping[str, Dataset]) -> None:
@@ -96,14 +96,7 @@ def show_pretraining(form: Form, experiment: Experiment) -> None:
             key=form.key("method"),
         )
     with right:
-        form.option(
-            "Encoder",
-            ("network", "encoder"),
-            experiment.network.encoder,
-            ENCODERS,
-            accept_new_options=True,
-            help="Any encoder name of segmentation-models-pytorch; `tu-` takes it from timm.",
-        )
+        show_encoder(form, experiment)
     if chosen != method.name:
         form.restructure(("method",), {"name": chosen})
     else:
@@ -116,9 +109,9 @@ def show_pretraining(form: Form, experiment: Experiment) -> None:
         show_noisy_from(form, experiment)
     with right:
         form.number("Pairs in a step", ("pretraining", "batch_size"), training.batch_size, min_value=2, step=8)
-        form.number("Learning rate", ("pretraining", "learning_rate"), training.learning_rate)
-        decoders = get_args(Network.model_fields["decoder"].annotation)
-        form.option("Decoder", ("network", "decoder"), experiment.network.decoder, decoders)
+        show_decoder(form, experiment)
+    show_training_fields(form, training)
+    show_start_and_transfer(form, experiment)
     show_transductive(form, experiment)
 
 

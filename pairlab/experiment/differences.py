@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pairlab.experiment.experiment import Experiment
 
-KINDS = {"method": "name", "score": "name", "filter": "by"}
+KINDS = {"method": "name", "score": "name", "filter": "by", "initial": "source"}
 """Fields of several kinds, and what names the kind: values of two kinds have hardly a field in common."""
 
 
@@ -22,9 +22,9 @@ class Difference(NamedTuple):
 def differences(old: Experiment, new: Experiment) -> list[Difference]:
     """Returns the fields in which `new` differs from `old`, in the order of the file.
 
-    Values count, not their notation: a default that is written out equals one that is left out. An arm, method, score
-    or filter that only one of both has is a single difference, and so is the order of the protocols, whose last one is
-    the primary one.
+    Values count, not their notation: a default that is written out equals one that is left out. An arm, method, score,
+    filter or source of initial weights that only one of both has is a single difference, and so is the order of the
+    protocols, whose last one is the primary one.
     """
     before, after = (each.model_dump(mode="json") for each in (old, new))
     written_before, written_after = (each.model_dump(mode="json", exclude_unset=True) for each in (old, new))

@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pairlab.experiment.change_scores import ChangeScore
-from pairlab.experiment.datasets import BitemporalDataset, DatasetConfig, DatasetName, SyntheticDataset, XbdDataset
+from pairlab.experiment.datasets import DatasetConfig, DatasetName, SyntheticDataset
 from pairlab.experiment.experiment import Arm, Experiment
+from pairlab.experiment.initial import FileWeights, Initial, JobWeights, RandomWeights
+from pairlab.experiment.label_schemes import label_schemes
 from pairlab.experiment.methods import Method, can_mask, in_words
 from pairlab.experiment.model import FrozenModel, content_hash
-from pairlab.experiment.network import Network
+from pairlab.experiment.network import Network, Transfer
 from pairlab.experiment.pairing import (
     ChangeScoreFilter,
     ControlName,
@@ -20,7 +22,7 @@ from pairlab.experiment.pairing import (
     PlaceExtent,
     Places,
 )
-from pairlab.experiment.protocols import Labels, LabelScheme, Protocol, Splits
+from pairlab.experiment.protocols import Labels, Protocol, Splits
 from pairlab.experiment.scene_filter import SceneFilter
 from pairlab.experiment.training import Pretraining
 
@@ -54,12 +56,14 @@ class PretrainJob(FrozenModel):
     transductive: bool = False
     method: Method
     network: Network
+    initial: Initial = RandomWeights()
+    """A file is pinned by the hash of its content."""
     pretraining: Pretraining
     seed: int
 
 
 class SegmentJob(FrozenModel):
-    """The resolved configuration of one segmentation: from a pretraining, or from random weights."""
+    """The resolved configuration of one segmentation: from a pretraining, or from the weights that one starts from."""
 
     kind: Literal["segment"] = "segment"
     code_version: int = TRAINING_CODE_VERSION
@@ -71,7 +75,11 @@ class SegmentJob(FrozenModel):
     network: Network
     protocols: tuple[Protocol, ...]
     pretrain: str | None
-    """Key of the pretraining it starts from; null is random initialisation."""
+    """Key of the pretraining it starts from; null starts from `initial`."""
+    initial: Initial = RandomWeights()
+    """What it starts from without a pretraining."""
+    transfer: Transfer = "encoder_decoder"
+    """What it takes over from the pretraining, and so what the linear probe stands on."""
     seed: int
 
 
@@ -103,7 +111,8 @@ class PlannedJob(FrozenModel):
     key: str
     config: Annotated[PretrainJob | SegmentJob | ScoreJob, Field(discriminator="kind")]
     depends_on: str | None
-    """Key of the job it waits for: a segmentation for its pretraining, a pretraining that filters for its score."""
+    """Key of the job it waits for: a segmentation for its pretraining, a pretraining that filters for its score, one
+    that starts from an earlier job for that one, which is none of the plan's."""
     uses: tuple[tuple[str, int], ...]
     """(arm, seed) of everyone who needs it."""
 
@@ -118,6 +127,7 @@ def expand(
     dataset: DatasetReference,
     *,
     pretrained_on: Mapping[str, DatasetReference] | None = None,
+    files: Mapping[FileWeights, str] | None = None,
 ) -> tuple[PlannedJob, ...]:
     """Returns the jobs of an experiment as they should start: by seed, then arm; what is waited for before its use.
 
@@ -125,6 +135,7 @@ def expand(
         experiment: what is asked.
         dataset: the experiment's.
         pretrained_on: the datasets that arms name for their pretraining, by name.
+        files: the SHA-256 of files of initial weights, as the experiment names them.
 
     Raises:
         ExpansionError: the experiment does not fit its datasets.
@@ -137,7 +148,8 @@ def expand(
     waits: dict[str, str] = {}
     for seed in experiment.seeds:
         for arm_name, arm in experiment.arms.items():
-            pretrain = _pretraining(experiment, arm, known[arm.dataset or experiment.dataset], places, seed)
+            initial = _pinned(experiment.initial_of(arm), files or {})
+            pretrain = _pretraining(experiment, arm, known[arm.dataset or experiment.dataset], places, initial, seed)
             score = None if pretrain is None else score_job(pretrain)
             segment = SegmentJob(
                 dataset=dataset,
@@ -148,8 +160,12 @@ def expand(
                 network=experiment.network,
                 protocols=experiment.protocols,
                 pretrain=None if pretrain is None else job_key(pretrain),
+                initial=initial if pretrain is None else RandomWeights(),
+                transfer=experiment.transfer,
                 seed=seed,
             )
+            if isinstance(initial, JobWeights):
+                waits[job_key(pretrain or segment)] = initial.key
             if pretrain is not None and score is not None:
                 waits[job_key(pretrain)] = job_key(score)
             if segment.pretrain is not None:
@@ -165,6 +181,21 @@ def expand(
     )
 
 
+def _pinned(initial: Initial, files: Mapping[FileWeights, str]) -> Initial:
+    """Returns the weights with the hash of their file; raises ExpansionError where it is not the one asked for."""
+    if not isinstance(initial, FileWeights):
+        return initial
+    found = files.get(initial)
+    if found is None:
+        raise ExpansionError(f"initial: the file {initial.path!r} below the data root {initial.root!r} was not read")
+    if initial.sha256 not in (None, found):
+        raise ExpansionError(
+            f"initial: the file {initial.path!r} below the data root {initial.root!r} has SHA-256 {found}, and "
+            f"{initial.sha256} is asked for: take the file back that was meant, or remove initial.sha256"
+        )
+    return initial.model_copy(update={"sha256": found})
+
+
 def score_job(config: PretrainJob) -> ScoreJob | None:
     """Returns the job that computes the change score a pretraining filters by; None where it does not."""
     chosen = config.pairing.filter
@@ -175,7 +206,7 @@ def score_job(config: PretrainJob) -> ScoreJob | None:
 
 
 def _pretraining(
-    experiment: Experiment, arm: Arm, dataset: DatasetReference, places: Places, seed: int
+    experiment: Experiment, arm: Arm, dataset: DatasetReference, places: Places, initial: Initial, seed: int
 ) -> PretrainJob | None:
     if arm.pairing is None:
         return None
@@ -190,6 +221,7 @@ def _pretraining(
         transductive=experiment.transductive,
         method=method,
         network=experiment.network,
+        initial=initial,
         pretraining=experiment.pretraining,
         seed=seed,
     )
@@ -306,12 +338,3 @@ def _check_splits(config: DatasetConfig, splits: Splits) -> None:
 
 
 _KINDS = {"synthetic": "synthetic scenes", "xbd": "xBD", "bitemporal": "bitemporal datasets"}
-
-
-def label_schemes(config: SyntheticDataset | XbdDataset | BitemporalDataset) -> tuple[LabelScheme, ...]:
-    """Returns the label schemes that a dataset can have; which of them it does have, its files say."""
-    if isinstance(config, SyntheticDataset):
-        return ("building", "intact_damaged", "object_states")
-    if isinstance(config, XbdDataset):
-        return ("building", "intact_damaged", "damage_levels")
-    return ("change",) if config.manifest is None else ("change", "classes")

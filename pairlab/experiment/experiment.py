@@ -7,9 +7,10 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pairlab.experiment.commented_yaml import rewrite
 from pairlab.experiment.datasets import DatasetName
+from pairlab.experiment.initial import Initial, RandomWeights
 from pairlab.experiment.methods import Method, PixelInfoNCE, can_mask, in_words, needs_two_images
 from pairlab.experiment.model import FrozenModel
-from pairlab.experiment.network import Network
+from pairlab.experiment.network import LEAST_CHIP, Network, Transfer
 from pairlab.experiment.pairing import Pairing
 from pairlab.experiment.problems import ExperimentError, problems_of
 from pairlab.experiment.protocols import FineTuning, Labels, LinearProbe, Protocol, Splits
@@ -45,13 +46,24 @@ class Arm(FrozenModel):
     experiment's dataset."""
     scenes: SceneFilter | None = None
     """Other scenes than the experiment's to pretrain on; with the dataset's own splits alone."""
-    baseline: Literal["random_initialisation"] | None = None
+    initial: Initial | None = None
+    """Other weights than the experiment's to start from."""
+    baseline: Literal["random_initialisation", "initial_weights"] | None = None
+    """What segmentation starts from without a pretraining: the random weights of the seed, or the initial weights."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.pairing is None) == (self.baseline is None):
-            raise ValueError("an arm has either a pairing (it is pretrained) or a baseline (random_initialisation)")
-        of_pretraining = [name for name in ("method", "dataset", "scenes") if getattr(self, name) is not None]
+            raise ValueError(
+                "an arm has either a pairing (it is pretrained) or a baseline (random_initialisation or "
+                "initial_weights)"
+            )
+        kept = ("initial",) * (self.baseline == "initial_weights")
+        of_pretraining = [
+            name
+            for name in ("method", "dataset", "scenes", "initial")
+            if getattr(self, name) is not None and name not in kept
+        ]
         if self.baseline is not None and of_pretraining:
             raise ValueError(f"a baseline is not pretrained: remove {', '.join(of_pretraining)}")
         return self
@@ -72,6 +84,11 @@ class Experiment(FrozenModel):
     labels: Labels = Labels()
     method: Method = PixelInfoNCE()
     network: Network = Network()
+    initial: Initial = RandomWeights()
+    """The weights that pretraining starts from."""
+    transfer: Transfer = "encoder_decoder"
+    """What segmentation takes over from a pretraining. With the encoder alone the decoder is random again, so the
+    linear probe takes the encoder's own features: all levels, brought to stride 4 and concatenated."""
     pretraining: Pretraining = Pretraining()
     transductive: bool = False
     """Pretrains on images of the validation and test splits too, whose labels stay unseen: knobs that need labels are
@@ -107,7 +124,18 @@ class Experiment(FrozenModel):
             raise ValueError(f"protocols must differ, got {names}")
         if list(self.looks) != sorted(set(self.looks)) or any(look < 2 for look in self.looks):
             raise ValueError(f"looks must be rising numbers of seeds of at least 2, got {list(self.looks)}")
+        least = LEAST_CHIP.get(self.network.decoder, 0)
+        if self.chip_size < least:
+            raise ValueError(
+                f"decoder {self.network.decoder!r} needs chips of {least} pixels, got chip_size {self.chip_size}: "
+                "raise it, or take another decoder"
+            )
         for name, arm in self.arms.items():
+            if arm.baseline == "initial_weights" and self.initial_of(arm).source == "random":
+                raise ValueError(
+                    f"arm {name!r}: baseline initial_weights needs weights to start from: set initial, for the "
+                    "experiment or for this arm, or take baseline random_initialisation"
+                )
             if arm.pairing is None:
                 continue
             method = self.method_of(arm)
@@ -140,8 +168,12 @@ class Experiment(FrozenModel):
         """Returns the method that an arm is pretrained with."""
         return arm.method or self.method
 
+    def initial_of(self, arm: Arm) -> Initial:
+        """Returns the weights that an arm starts from."""
+        return RandomWeights() if arm.baseline == "random_initialisation" else arm.initial or self.initial
+
     def factors(self, name: str) -> tuple[str, ...]:
-        """Returns in what a pretrained arm differs from the reference: dataset, scenes, method and pairing.
+        """Returns in what a pretrained arm differs from the reference: dataset, scenes, initial, method and pairing.
 
         A contrast is one factor; a difference of several cannot be put down to any of them. An arm without pretraining
         differs in none.
@@ -152,6 +184,7 @@ class Experiment(FrozenModel):
         pairs = {
             "dataset": (arm.dataset or self.dataset, reference.dataset or self.dataset),
             "scenes": (arm.scenes or self.scenes, reference.scenes or self.scenes),
+            "initial": (self.initial_of(arm), self.initial_of(reference)),
             "method": (self.method_of(arm), self.method_of(reference)),
             "pairing": (arm.pairing, reference.pairing),
         }

@@ -102,7 +102,7 @@ class BarlowTwins(FrozenModel):
 class SimSiam(FrozenModel):
     """Prediction of one view's pooled features from the other's (Chen and He, 2021, arXiv 2011.10566, eq. 4).
 
-    The paper lets the predictor's learning rate stay constant; here all weights share the pretraining's schedule.
+    The predictor's learning rate stays as it is after the warm-up, as in the authors' code.
     """
 
     name: Literal["simsiam"] = "simsiam"
@@ -217,7 +217,9 @@ class VICRegL(FrozenModel):
     location_matches: int = Field(default=20, ge=0, le=4096)
     """γ of matching by place: the closest so many pairs of cells of two views (section 4)."""
     feature_matches: int = Field(default=4, ge=0, le=4096)
-    """γ of matching by features: the most alike so many pairs of cells of two views."""
+    """γ of matching by features: the most alike so many pairs of cells of two views.
+    The numbers 20 and 4 are the authors', for large and small crops in the paper and for the first and second view in
+    their code; here there is one size of crop, and both views count alike."""
     match_tolerance_px: float | None = Field(default=None, gt=0.0, le=128.0)
     """How far apart cells matched by place may lie, source pixels; null is the diagonal of the larger cell. The paper
     has no such limit, and matches cells of views that do not overlap."""
@@ -249,7 +251,7 @@ class SeCo(FrozenModel):
 
     name: Literal["seco"] = "seco"
     temperature: float = Field(default=0.2, gt=0.0, le=10.0)
-    """τ; MoCo v2's."""
+    """τ; MoCo v2's. The authors' code has 0.07."""
     momentum: Share = 0.99
     """Of the copy: see MoCo v2."""
     queue_size: int = Field(default=512, ge=2, le=1_000_000)

@@ -62,6 +62,31 @@ def test_run_and_watch_without_a_terminal_is_plain_lines_and_the_table(stack: Li
     assert "no verdict below 5 seeds" in table
 
 
+def test_a_pretraining_is_exported_and_its_snippet_runs_without_pairlab(
+    stack: LiveStack, watched: str, tmp_path: Path
+) -> None:
+    assert watched
+    jobs = json.loads(pairlab(stack, "jobs", "--json").stdout)
+    by_kind = {job["kind"]: job["id"] for job in jobs if any(use["seed"] == 11 for use in job["uses"])}
+    to = tmp_path / "out"
+    answer = pairlab(stack, "export", by_kind["pretrain"][:12], "--to", str(to))
+    assert answer.returncode == 0, answer.stderr
+    assert "linear probe" in (to / "README.md").read_text()
+    run = subprocess.run(
+        [sys.executable, "-P", "-W", "ignore", str(to / "load.py")],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert len(re.findall(r"\(1, \d+, \d+, \d+\)", run.stdout)) == 5
+    assert "is not empty" in refused(stack, "export", by_kind["pretrain"], "--to", str(to))
+    other = str(tmp_path / "other")
+    assert "pretrainings alone have weights to export" in refused(stack, "export", by_kind["segment"], "--to", other)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_the_same_again_is_taken_over(stack: LiveStack, file: Path, watched: str) -> None:
     assert "taken over" not in watched
     answer = pairlab(stack, "run", str(file), "--watch", "--json")

@@ -107,13 +107,64 @@ def test_predictions_are_filtered(client: TestClient, context: Context, settings
     assert names(scene="test-000001", protocol="linear_probe") == []
 
 
+def test_files_are_filtered_by_kind_and_step(
+    client: TestClient, context: Context, settings: Settings, job: str
+) -> None:
+    for step in (0, 10):
+        write(context, settings, job, f"{step}.png", b"map", kind="embedding_map", step=step)
+        write(context, settings, job, f"{step}.checkpoint", b"state", kind="checkpoint", step=step)
+
+    def names(**query: object) -> list[str]:
+        found = client.get(f"{API}/jobs/{job}/artifacts", params={name: str(value) for name, value in query.items()})
+        return [artifact["name"] for artifact in found.json()]
+
+    assert names(kind="embedding_map") == ["0.png", "10.png"]
+    assert sorted(names(step=10)) == ["10.checkpoint", "10.png"]
+    assert names(kind="embedding_map", step=10) == ["10.png"]
+    problem_of(client.get(f"{API}/jobs/{job}/artifacts", params={"kind": "nonsense"}), 422)
+
+
+def test_an_embedding_map_comes_with_the_chips_it_shows(
+    client: TestClient, context: Context, settings: Settings, job: str
+) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (16, 32, 3), dtype=np.uint8)
+    content = bytes(cv2.imencode(".png", colours)[1])
+    place = {"scene": "train-000001", "y": 0, "x": 0, "size": 64, "changed_pixels": 200, "row": 0}
+    tiles = [{**place, "acquisition": name, "column": column} for column, name in enumerate(("pre", "post"))]
+    details = {"cells": 16, "explained": [0.5, 0.2, 0.1], "tiles": tiles}
+    for step in (10, 0):
+        write(context, settings, job, f"{step}.png", content, kind="embedding_map", step=step, details=details)
+    found = client.get(f"{API}/jobs/{job}/embedding-maps").json()
+    assert [each["step"] for each in found] == [0, 10]
+    first = found[0]
+    assert (first["cells"], first["explained"]) == (16, [0.5, 0.2, 0.1])
+    picture = client.get(first["url"])
+    assert picture.headers["content-type"] == "image/png"
+    assert picture.content == content
+    for tile, told in zip(first["tiles"], tiles, strict=True):
+        address = tile.pop("image_url")
+        assert tile == told
+        assert {"y=0", "x=0", "chip=64", "draw=1"} <= set(address.partition("?")[2].split("&"))
+        chip = client.get(address)
+        assert chip.status_code == 200
+        decoded = cv2.imdecode(np.frombuffer(chip.content, np.uint8), cv2.IMREAD_COLOR)
+        assert decoded is not None
+        assert decoded.shape == (64, 64, 3)
+
+
 def test_a_job_without_files_has_empty_lists(client: TestClient, job: str) -> None:
     assert client.get(f"{API}/jobs/{job}/artifacts").json() == []
+    assert client.get(f"{API}/jobs/{job}/embedding-maps").json() == []
     assert client.get(f"{API}/jobs/{job}/predictions").json() == []
 
 
 def test_unknown_jobs_and_artifacts_are_not_found(client: TestClient) -> None:
-    for address in ("/jobs/nothing/artifacts", "/jobs/nothing/predictions", "/artifacts/nothing"):
+    for address in (
+        "/jobs/nothing/artifacts",
+        "/jobs/nothing/predictions",
+        "/jobs/nothing/embedding-maps",
+        "/artifacts/nothing",
+    ):
         assert "'nothing'" in problem_of(client.get(API + address), 404)["detail"]
 
 

@@ -87,6 +87,29 @@ def test_each_method_has_a_speed_of_its_own() -> None:
     assert answer.seconds == pytest.approx(100.0 + 20.0 + 50.0 + 20.0)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"method": {"name": "vicreg", "embedding_dim": 8192}},
+        {"method": {"name": "vicreg", "hidden_dim": 8192}},
+        {"pretraining": {"parts": 4}},
+        {"pretraining": {"precision": "float32"}},
+    ],
+    ids=["embedding_dim", "hidden_dim", "parts", "precision"],
+)
+def test_what_costs_time_is_told_apart(changes: dict[str, Any]) -> None:
+    method = {"name": "vicreg"}
+    plain, costly = measured(96.0, 20.0, method=method), measured(24.0, 20.0, **{"method": method, **changes})
+    both = Measured([*plain.pretrained, *costly.pretrained], plain.segmented)
+    assert estimated(planned(method=method), both).seconds == pytest.approx(100.0 + 20.0)
+    assert estimated(planned(**{"method": method, **changes}), both).seconds == pytest.approx(400.0 + 20.0)
+
+
+def test_what_costs_no_time_is_not_told_apart() -> None:
+    found = measured(96.0, 20.0, method={"name": "vicreg", "variance_weight": 1.0}, pretraining={"learning_rate": 0.1})
+    assert "of this kind" in estimated(planned(method={"name": "vicreg"}), found).basis
+
+
 def test_a_change_score_takes_its_scenes_by_the_speed_of_the_same_score() -> None:
     jobs = planned(arms=filtering({"name": "cva"}), reference="filtered")
     score = next(job for job in jobs if isinstance(job.config, ScoreJob))

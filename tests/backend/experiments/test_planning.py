@@ -115,6 +115,16 @@ def test_arms_that_cannot_be_compared_cleanly_are_remarked(client: TestClient, e
     assert "arm 'oracle' is not exposure-matched (its filter throws pairs away)" in warnings
 
 
+def test_a_queue_as_long_as_the_pairs_is_remarked_once(client: TestClient, experiment: Make) -> None:
+    arms = {"clean": temporal(rate=0.0), "half": temporal(rate=0.5)}
+    method = {"name": "moco", "queue_size": 20}
+    plan = validate(client, experiment(arms=arms, reference="clean", method=method)).json()
+    (said,) = (warning for warning in plan["warnings"] if "queue" in warning)
+    assert said.startswith("the queue of moco holds 20 keys and the run has 20 pairs")
+    short = validate(client, experiment(arms=arms, reference="clean", method={**method, "queue_size": 8})).json()
+    assert not any("queue" in warning for warning in short["warnings"])
+
+
 def test_a_transductive_plan_says_so_and_draws_from_all_splits(client: TestClient, experiment: Make) -> None:
     arms = {"same": {"pairing": {"policy": "same_image", "pairs": 58}}, "temporal": temporal(58)}
     assert "48" in problem_of(validate(client, experiment(arms=arms)), 422)["problems"][0]

@@ -40,8 +40,11 @@ def refusal(arms: dict[str, Any], **fields: Any) -> str:  # noqa: ANN401
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({}, "an arm has either a pairing (it is pretrained) or a baseline (random_initialisation)"),
-        (RANDOM | TEMPORAL, "an arm has either a pairing (it is pretrained) or a baseline (random_initialisation)"),
+        ({}, "an arm has either a pairing (it is pretrained) or a baseline (random_initialisation or initial_weights)"),
+        (
+            RANDOM | TEMPORAL,
+            "an arm has either a pairing (it is pretrained) or a baseline (random_initialisation or initial_weights)",
+        ),
         (RANDOM | {"method": {"name": "simclr"}}, "a baseline is not pretrained: remove method"),
         (RANDOM | {"dataset": "other", "scenes": {}}, "a baseline is not pretrained: remove dataset, scenes"),
     ],

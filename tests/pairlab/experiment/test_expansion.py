@@ -208,7 +208,7 @@ def test_pairs_as_the_data_has_them_do_not_stand_beside_a_ladder() -> None:
             XBD,
             {"method": SimCLR()},
             "arm 'a': a noise rate on real images takes control 'masked' by itself, which needs pixel_infonce with "
-            "geometric matching (found simclr)",
+            "geometric matching or pixpro (found simclr)",
         ),
     ],
 )

@@ -306,7 +306,7 @@ def test_excluding_changed_pixels_needs_a_dense_method() -> None:
     (said,) = problems(text + "method: {name: simclr}\n")
     assert said == (
         "experiment: arm 'b': control 'masked' excludes changed pixels from matching, which simclr does not do; "
-        "take pixel_infonce with geometric matching, or another control"
+        "take pixel_infonce with geometric matching or pixpro, or another control"
     )
 
 
@@ -366,13 +366,17 @@ def test_the_json_schema_is_one_and_explains_its_fields() -> None:
     assert SCHEMA["additionalProperties"] is False
     assert SCHEMA["properties"]["margin"]["description"].startswith("δ, mIoU points")
     assert set(SCHEMA["properties"]["method"]["discriminator"]["mapping"]) == {
+        "pixel_infonce",
+        "densecl",
+        "pixpro",
+        "vicregl",
+        "simclr",
         "moco",
         "byol",
         "simsiam",
-        "pixel_infonce",
-        "simclr",
         "vicreg",
         "barlow_twins",
+        "seco",
     }
 
 

@@ -12,7 +12,10 @@ BASE: dict[str, Any] = {
     "reference": "a",
     "arms": {"a": {"baseline": "random_initialisation"}},
 }
-METHODS = "'pixel_infonce', 'simclr', 'vicreg', 'barlow_twins', 'simsiam', 'byol', 'moco'"
+METHODS = (
+    "'pixel_infonce', 'densecl', 'pixpro', 'vicregl', 'simclr', 'moco', 'byol', 'simsiam', 'vicreg', 'barlow_twins', "
+    "'seco'"
+)
 
 
 def problems(**fields: Any) -> list[str]:  # noqa: ANN401
@@ -76,7 +79,8 @@ def pairing(**fields: Any) -> dict[str, Any]:  # noqa: ANN401
         ),
         (
             {"arms": {"a": {}}},
-            "arms.a: an arm has either a pairing (it is pretrained) or a baseline (random_initialisation)",
+            "arms.a: an arm has either a pairing (it is pretrained) or a baseline (random_initialisation or "
+            "initial_weights)",
         ),
         ({"arms": {"a\nb": BASE["arms"]["a"]}}, r"arms.'a\nb': as a name, must match pattern"),
         ({"arms": {0.5: BASE["arms"]["a"]}}, "arms.0.5: as a name, must be a valid string (got 0.5): put it in quotes"),

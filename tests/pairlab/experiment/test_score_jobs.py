@@ -188,5 +188,5 @@ def test_real_images_have_no_control_of_their_own_for_every_method(method: Pixel
         resolve_control(HALF, XBD, method)
     assert str(error.value) == (
         "a noise rate on real images takes control 'masked' by itself, which needs pixel_infonce with geometric "
-        f"matching (found {found}): take that, or name control 'same_acquisition' or 'replace'"
+        f"matching or pixpro (found {found}): take that, or name control 'same_acquisition' or 'replace'"
     )

@@ -1,0 +1,116 @@
+"""The fields of the network: encoder, decoder, what it starts from, and what segmentation takes over."""
+
+from typing import Any, get_args
+
+import streamlit as st
+
+from frontend.screens.form import Form
+from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.initial import FileWeights, HubWeights, Initial, JobWeights
+from pairlab.experiment.network import DecoderName
+
+ENCODERS = (
+    "tu-resnet10t",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "tu-convnext_tiny",
+    "mobilenet_v2",
+    "efficientnet-b0",
+)
+SOURCES = {
+    "random": "random weights",
+    "file": "a file below a data root",
+    "job": "an earlier pretraining",
+    "hub": "published weights (downloaded)",
+}
+PARTS = {"encoder": "the encoder alone", "encoder_decoder": "encoder and decoder"}
+BLANK: dict[str, dict[str, Any]] = {
+    "random": {"source": "random"},
+    "file": {"source": "file", "root": "data", "path": "weights.safetensors"},
+    "job": {"source": "job", "key": "0" * 64},
+    "hub": {"source": "hub", "name": "resnet18.a1_in1k"},
+}
+"""What a newly chosen source begins with; the fields that appear are to be filled in."""
+
+
+def show_encoder(form: Form, experiment: Experiment) -> None:
+    """Shows the encoder's name: one of some, or any other."""
+    form.option(
+        "Encoder",
+        ("network", "encoder"),
+        experiment.network.encoder,
+        ENCODERS,
+        accept_new_options=True,
+        help="Any encoder name of segmentation-models-pytorch; `tu-` takes it from timm.",
+    )
+
+
+def show_decoder(form: Form, experiment: Experiment) -> None:
+    """Shows the decoder."""
+    form.option(
+        "Decoder",
+        ("network", "decoder"),
+        experiment.network.decoder,
+        get_args(DecoderName),
+        help="pan needs chips of 128 pixels; dpt takes encoders of timm alone, vision transformers among them.",
+    )
+
+
+def show_start_and_transfer(form: Form, experiment: Experiment) -> None:
+    """Shows what pretraining starts from and what segmentation takes over, folded in while both are the defaults."""
+    initial = experiment.initial
+    usual = initial.source == "random" and experiment.transfer == "encoder_decoder"
+    with st.expander("Initial weights and transfer", expanded=not usual):
+        source = st.selectbox(
+            "Pretraining starts from",
+            list(SOURCES),
+            index=list(SOURCES).index(initial.source),
+            format_func=SOURCES.__getitem__,
+            key=form.key("initial", "source"),
+        )
+        if source != initial.source:
+            form.restructure(("initial",), None if source == "random" else BLANK[source])
+        else:
+            _show_source(form, initial)
+        form.option(
+            "Segmentation takes over",
+            ("transfer",),
+            experiment.transfer,
+            list(PARTS),
+            shown=PARTS.__getitem__,
+            default="encoder_decoder",
+            help="With the encoder alone the decoder begins anew, and the linear probe stands on the encoder's levels.",
+        )
+
+
+def _show_source(form: Form, initial: Initial) -> None:
+    match initial:
+        case FileWeights():
+            left, right = st.columns(2)
+            with left:
+                form.text("Data root", ("initial", "root"), initial.root)
+            with right:
+                form.text("File below it", ("initial", "path"), initial.path, help=".safetensors, .pth or .pt")
+        case JobWeights():
+            form.text(
+                "Key of the pretraining",
+                ("initial", "key"),
+                initial.key,
+                help="64 characters; `pairlab jobs --json` lists them.",
+            )
+        case HubWeights():
+            form.text(
+                "timm's name with the tag of the weights",
+                ("initial", "name"),
+                initial.name,
+                help="For example resnet18.a1_in1k; the worker needs the network for it.",
+            )
+    if isinstance(initial, FileWeights | JobWeights):
+        form.option(
+            "Of it", ("initial", "part"), initial.part, list(PARTS), shown=PARTS.__getitem__, default=_default(initial)
+        )
+
+
+def _default(initial: FileWeights | JobWeights) -> object:
+    return type(initial).model_fields["part"].default
