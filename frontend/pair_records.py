@@ -27,13 +27,15 @@ class PreviewPoint(TypedDict):
 class PreviewViews(TypedDict):
     """The two views that training would cut: 2 × 3 matrices from view to chip, pixels; `size` of a view, pixels.
 
-    An added displacement is in the positive's matrix, and not in the points, which the loss matches.
+    An added displacement is in the positive's matrix, and not in the points, which the loss matches. `reach` is how far
+    from a point's end in the positive other cells match it too, pixels of the view; None where there are none.
     """
 
     anchor: Matrix
     positive: Matrix
     size: int
     points: list[PreviewPoint]
+    reach: float | None
 
 
 class PreviewPair(TypedDict):

@@ -21,8 +21,9 @@ from backend.datasets.preview_schemas import (
 )
 from backend.datasets.service import find_ready
 from backend.urls import change_url, image_url
-from pairlab.experiment.expansion import DatasetReference, ExpansionError, PretrainJob, expand, label_schemes
+from pairlab.experiment.expansion import DatasetReference, ExpansionError, PretrainJob, expand
 from pairlab.experiment.experiment import Arm, Experiment, ExperimentError, problems_of
+from pairlab.experiment.label_schemes import label_schemes
 from pairlab.experiment.protocols import Labels
 from pairlab.experiment.training import Pretraining
 from pairlab.pairing.balance import balance_of
@@ -202,6 +203,7 @@ def _read_views(views: ViewPair, size: int) -> PreviewViews:
             "anchor": views.anchor.tolist(),
             "positive": views.positive.tolist(),
             "size": size,
+            "reach": None if views.reach is None else round(views.reach, DECIMALS),
             "points": [
                 PreviewPoint(a=a, b=b, excluded=excluded)
                 for a, b, excluded in zip(points_a, points_b, views.excluded[:MOST_POINTS].tolist(), strict=True)

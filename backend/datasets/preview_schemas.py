@@ -88,7 +88,10 @@ class PreviewViews(BaseModel):
     size: int
     """Height and width of a view, pixels."""
     points: list[PreviewPoint]
-    """The first 256 that are drawn; none where the method matches nothing."""
+    """The first 256 that are drawn; none where the method matches nothing by geometry."""
+    reach: float | None
+    """How far from a point's end in the positive the centres of cells may lie that match it too, pixels of the view;
+    null where a point has one partner."""
 
 
 class PreviewPair(BaseModel):

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from backend.datasets.schemas import ColumnKind, QuarantinedFile
 from pairlab.experiment.datasets import XbdDataset
-from pairlab.experiment.expansion import label_schemes
+from pairlab.experiment.label_schemes import label_schemes
 from pairlab.experiment.protocols import Labels
 from pairlab.scenes.dataset import AnyDataset
 from pairlab.scenes.filtering import is_number

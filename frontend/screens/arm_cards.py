@@ -121,7 +121,7 @@ def show_factors(experiment: Experiment, name: str) -> None:
 def arm_of_kind(kind: str, old: Arm) -> dict[str, object]:
     """Returns an arm of another kind with the old one's budget of pairs, and what else it has of its own."""
     if kind == "baseline":
-        return {"baseline": "random_initialisation"}
+        return {"baseline": old.baseline or "random_initialisation"}
     pairs = Pairing(policy="temporal").pairs if old.pairing is None else old.pairing.pairs
     own = old.model_dump(mode="json", exclude_unset=True, exclude={"pairing", "baseline"})
     return {"pairing": {"policy": kind, "pairs": pairs}, **own}

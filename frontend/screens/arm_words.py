@@ -11,8 +11,9 @@ from pairlab.experiment.pairing import EVERY_EXTENT, ChangeScoreFilter, Noise, P
 def arm_words(arm: Arm) -> str:
     """Returns what an arm pairs, how noisy, and what it has of its own."""
     if arm.pairing is None:
-        return "no pretraining"
-    own = [f"own {name}" for name in ("method", "dataset", "scenes") if getattr(arm, name) is not None]
+        return "no pretraining" + ", the initial weights" * (arm.baseline == "initial_weights")
+    names = {"method": "method", "dataset": "dataset", "scenes": "scenes", "initial": "initial weights"}
+    own = [f"own {words}" for name, words in names.items() if getattr(arm, name) is not None]
     return " · ".join([*_pairing(arm.pairing), *own])
 
 

@@ -21,7 +21,7 @@ from frontend.screens.preview_cards import badges, place_words, shift_words
 from frontend.screens.refused_arm import show_refusal
 from frontend.wording import grouped, percent, plural
 from pairlab.experiment.experiment import Experiment
-from pairlab.experiment.methods import Method, PixelInfoNCE
+from pairlab.experiment.methods import DenseCL, Method, PixelInfoNCE, PixPro, VICRegL
 
 PAIR = "views-pair"
 MARK_COLOURS = {"neutral": "gray", "good": "green", "warning": "orange", "bad": "red", "info": "blue"}
@@ -78,6 +78,7 @@ def show_pair(pair: PreviewPair, method: Method) -> None:
         size=pair["views"]["size"],
         chip_size=pair["size"],
         points=[{"a": each["a"], "b": each["b"], "excluded": each["excluded"]} for each in pair["views"]["points"]],
+        reach=pair["views"]["reach"],
         notes=list(notes(pair, method)),
         description=f"Views of pair {pair['position'] + 1}",
         key="design-views",
@@ -100,8 +101,20 @@ def view_spec(pair: PreviewPair, role: Literal["anchor", "positive"]) -> ViewSpe
 
 def notes(pair: PreviewPair, method: Method) -> Iterator[str]:
     """Yields what the picture does not say by itself."""
-    if not isinstance(method, PixelInfoNCE):
+    if isinstance(method, PixPro):
+        yield (
+            "This method draws no points: shown are all cells of the anchor that match, and each of them matches all "
+            "cells whose centres lie in the circle that it shows when it is chosen."
+        )
+    elif isinstance(method, DenseCL | VICRegL):
+        yield "This method chooses the cells that it matches as it learns; they are not drawn."
+    elif not isinstance(method, PixelInfoNCE):
         yield "This method compares the two views as a whole: no pixel is matched with another."
+    elif method.match_tolerance_px:
+        yield (
+            "A point's positives are all cells of the other view whose centres lie within "
+            f"{method.match_tolerance_px:g} px of it on the ground: the circle that it shows when it is chosen."
+        )
     elif method.matching == "feature":
         yield (
             "This method matches a point with the one whose features are most alike, which it finds as it learns. The "

@@ -1,12 +1,13 @@
 """The fields of a contrastive method and its loss: of the experiment, or of one arm."""
 
 from collections.abc import Callable
+from typing import get_args
 
 import streamlit as st
 
 from frontend.draft import Path
 from frontend.screens.form import Form
-from pairlab.experiment.methods import ChangeWeight, Method, PixelInfoNCE
+from pairlab.experiment.methods import ChangeWeight, DenseCL, GridStride, Method, PixelInfoNCE, PixPro, VICRegL
 
 METHODS = {
     "pixel_infonce": "Pixel InfoNCE (dense)",
@@ -80,6 +81,23 @@ def show_method_fields(form: Form, path: Path, method: Method, key: Callable[[st
             )
         with right:
             form.number("Temperature τ", (*path, "temperature"), method.temperature, key=key("temperature"))
+        left, right = st.columns(2)
+        with left:
+            show_grid(form, path, method, key)
+        if method.matching == "geometric":
+            with right:
+                form.number(
+                    "Match tolerance, pixels",
+                    (*path, "match_tolerance_px"),
+                    method.match_tolerance_px,
+                    key=key("tolerance"),
+                    default=0.0,
+                    min_value=0.0,
+                    max_value=128.0,
+                    step=1.0,
+                    help="Positives are all cells within this distance on the ground: images of two dates are offset "
+                    "by 3 to 20 pixels on xBD. 0 takes the one cell at the same place.",
+                )
         show_change_weight(form, path, method, key)
     else:
         fields = MAIN_FIELDS[method.name]
@@ -88,8 +106,48 @@ def show_method_fields(form: Form, path: Path, method: Method, key: Callable[[st
             with column:
                 # By method: a widget that outlives a change of method would carry its number over.
                 form.number(label, (*path, name), value, key=key(f"{method.name}-{name}"), step=step_of(value))
+        if isinstance(method, DenseCL | PixPro | VICRegL):
+            left, right = st.columns(2)
+            with left:
+                show_grid(form, path, method, key)
+            if isinstance(method, VICRegL):
+                with right:
+                    show_limit(form, path, method, key)
     if len(form.edits) > before:
         form.edits[(*path, "name")] = method.name  # a file that left the method out has no name yet
+
+
+def show_grid(
+    form: Form, path: Path, method: PixelInfoNCE | DenseCL | PixPro | VICRegL, key: Callable[[str], str]
+) -> None:
+    """Shows how large the cells of a dense method's grid are."""
+    sides = get_args(GridStride)
+    chosen = st.selectbox(
+        "Side of a cell, pixels",
+        sides,
+        index=sides.index(method.grid_stride),
+        key=key(f"{method.name}-grid_stride"),
+        help="A coarser grid forgives larger offsets of the two images, and costs less.",
+    )
+    form.note(
+        (*path, "grid_stride"), chosen, method.grid_stride, default=type(method).model_fields["grid_stride"].default
+    )
+
+
+def show_limit(form: Form, path: Path, method: VICRegL, key: Callable[[str], str]) -> None:
+    """Shows how far apart cells matched by place may lie; an empty field is the diagonal of the larger cell."""
+    chosen = st.number_input(
+        "Match tolerance, pixels",
+        min_value=0.1,
+        max_value=128.0,
+        value=method.match_tolerance_px,
+        step=1.0,
+        format="%.6g",
+        key=key(f"{method.name}-match_tolerance_px"),
+        placeholder="diagonal of the larger cell",
+        help="How far apart cells matched by place may lie on the ground.",
+    )
+    form.note((*path, "match_tolerance_px"), chosen, method.match_tolerance_px)
 
 
 def step_of(value: float) -> float:

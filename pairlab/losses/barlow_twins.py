@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pairlab.losses.embeddings import NothingToMatch, check_matched_rows, check_weights, full_precision, widened
 
@@ -41,12 +42,11 @@ def barlow_twins(z_a: Tensor, z_b: Tensor, *, redundancy_weight: float) -> Tenso
         raise NothingToMatch(f"Barlow Twins needs at least 2 pairs, to correlate over; the batch has {len(z_a)}")
     with full_precision(z_a.device):
         correlation = standardised(widened(z_a)).T @ standardised(widened(z_b)) / len(z_a)  # (D, D)
-        agreeing = torch.diagonal(correlation)
-        others = correlation - torch.diag(agreeing)
+        agreeing = torch.diagonal(correlation).clone()
+        others = correlation.fill_diagonal_(0.0)
         return (1.0 - agreeing).square().sum() + redundancy_weight * others.square().sum()
 
 
 def standardised(z: Tensor) -> Tensor:
     """Returns embeddings (B, D) with mean 0 and standard deviation 1 in each dimension; constant ones become 0."""
-    variance, mean = torch.var_mean(z, dim=0, correction=0)
-    return (z - mean) / torch.sqrt(variance + EPSILON)
+    return functional.batch_norm(z, None, None, training=True, eps=EPSILON)

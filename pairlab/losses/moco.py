@@ -10,10 +10,13 @@ from pairlab.losses.embeddings import (
     check_temperature,
     full_precision,
     unit_rows,
+    widened,
 )
 
 
-def moco(queries: Tensor, keys: Tensor, queue: Tensor, *, temperature: float) -> Tensor:
+def moco(
+    queries: Tensor, keys: Tensor, queue: Tensor, *, temperature: float, own_negatives: Tensor | None = None
+) -> Tensor:
     """Returns the cross entropy of telling each query's key from the keys of the queue.
 
     With q, k⁺ and the K keys k of the queue at unit length:
@@ -28,6 +31,7 @@ def moco(queries: Tensor, keys: Tensor, queue: Tensor, *, temperature: float) ->
         keys: embeddings of the second views by the momentum copy, float (B, D); row i belongs to query i.
         queue: keys of earlier batches, float (K, D).
         temperature: τ > 0.
+        own_negatives: float (B, M, D), M more keys that are negatives of their query alone; None for none.
 
     Returns:
         A scalar ≥ 0, float32 (float64 for float64 input) also under autocast.
@@ -47,10 +51,18 @@ def moco(queries: Tensor, keys: Tensor, queue: Tensor, *, temperature: float) ->
         raise ValueError(
             f"the queue must be float of shape (K, {queries.shape[1]}), found {queue.dtype} of {tuple(queue.shape)}"
         )
+    if own_negatives is not None and own_negatives.shape[::2] != queries.shape:
+        raise ValueError(
+            f"own negatives must have the shape (B, M, D) of {tuple(queries.shape)} queries, "
+            f"found {tuple(own_negatives.shape)}"
+        )
     if not len(queries) or not len(queue):
         raise NothingToMatch(f"nothing to match: {len(queries)} queries, and {len(queue)} keys in the queue")
     with full_precision(queries.device):
         q, positives, negatives = unit_rows(queries), unit_rows(keys.detach()), unit_rows(queue.detach())
         own = (q * positives).sum(dim=1, keepdim=True)  # (B, 1)
-        logits = torch.cat([own, q @ negatives.T], dim=1) / temperature  # (B, 1 + K)
+        others = [q @ negatives.T]
+        if own_negatives is not None:
+            others.append(torch.einsum("bd,bmd->bm", q, F.normalize(widened(own_negatives.detach()), dim=2)))
+        logits = torch.cat([own, *others], dim=1) / temperature  # (B, 1 + K + M)
         return F.cross_entropy(logits, torch.zeros(len(q), dtype=torch.int64, device=q.device))

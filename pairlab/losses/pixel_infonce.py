@@ -69,7 +69,7 @@ def pixel_infonce(
             "more, more points per pair, a larger batch or fewer excluded pixels give more"
         )
     if weights is not None:
-        _check_weights(weights)
+        check_point_weights(weights)
     with full_precision(points_a.device):
         logits = unit_rows(points_a) @ unit_rows(points_b).T / temperature  # (N, N): a along rows, b along columns
         matches = torch.arange(count, device=logits.device)
@@ -80,7 +80,13 @@ def pixel_infonce(
         return (shares * both).sum() / 2
 
 
-def _check_weights(weights: Tensor) -> None:
+def check_point_weights(weights: Tensor) -> None:
+    """Accepts weights (N,) of valid points that are finite, at least 0 and not all 0.
+
+    Raises:
+        NothingToMatch: all are 0.
+        ValueError: anything else; the message prints their range.
+    """
     low, high = (float(limit) for limit in torch.aminmax(weights.detach()))
     if not (low >= 0.0 and high < float("inf")):
         raise ValueError(f"weights must be finite and at least 0, found {low} to {high}")

@@ -2,16 +2,33 @@
 
 import torch
 
-from pairlab.experiment.methods import BYOL, BarlowTwins, Method, MoCo, PixelInfoNCE, SimCLR, SimSiam, VICReg
+from pairlab.experiment.methods import (
+    BYOL,
+    BarlowTwins,
+    DenseCL,
+    Method,
+    MoCo,
+    PixelInfoNCE,
+    PixPro,
+    SeCo,
+    SimCLR,
+    SimSiam,
+    VICReg,
+    VICRegL,
+)
 from pairlab.networks import DenseNetwork
 from pairlab.objectives.barlow_twins import BarlowTwinsObjective
 from pairlab.objectives.byol import BYOLObjective
+from pairlab.objectives.densecl import DenseCLObjective
 from pairlab.objectives.moco import MoCoObjective
 from pairlab.objectives.objective import Objective
 from pairlab.objectives.pixel_infonce import PixelInfoNCEObjective
+from pairlab.objectives.pixpro import PixProObjective
+from pairlab.objectives.seco import SeCoObjective
 from pairlab.objectives.simclr import SimCLRObjective
 from pairlab.objectives.simsiam import SimSiamObjective
 from pairlab.objectives.vicreg import VICRegObjective
+from pairlab.objectives.vicregl import VICRegLObjective
 
 
 def build_objective(config: Method, network: DenseNetwork, *, seed: int) -> Objective:
@@ -21,6 +38,12 @@ def build_objective(config: Method, network: DenseNetwork, *, seed: int) -> Obje
         match config:
             case PixelInfoNCE():
                 return PixelInfoNCEObjective(config, network.channels)
+            case DenseCL():
+                return DenseCLObjective(config, network)
+            case PixPro():
+                return PixProObjective(config, network)
+            case VICRegL():
+                return VICRegLObjective(config, network.channels)
             case SimCLR():
                 return SimCLRObjective(config, network.channels)
             case MoCo():
@@ -33,4 +56,6 @@ def build_objective(config: Method, network: DenseNetwork, *, seed: int) -> Obje
                 return VICRegObjective(config, network.channels)
             case BarlowTwins():
                 return BarlowTwinsObjective(config, network.channels)
+            case SeCo():
+                return SeCoObjective(config, network)
     raise NotImplementedError(config.name)

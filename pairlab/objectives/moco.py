@@ -8,7 +8,7 @@ from pairlab.experiment.methods import MoCo
 from pairlab.losses.embeddings import unit_rows
 from pairlab.losses.moco import moco
 from pairlab.networks import DenseNetwork, pooled
-from pairlab.objectives.momentum import MomentumCopy
+from pairlab.objectives.momentum import MomentumCopy, enqueued
 from pairlab.objectives.objective import Objective
 from pairlab.views.batches import PairBatch
 
@@ -37,8 +37,7 @@ class MoCoObjective(Objective):
     def loss(self, network: Passes, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
         """Returns the loss of the anchors against the positives' keys and the queue."""
         anchors, positives = views.chunk(2)
-        parts = max(1, min(self.key_parts, len(positives) // 2))
-        keys = torch.cat([self.copy(network, part) for part in positives.tensor_split(parts)])
+        keys = self.copy(network, positives, groups=self.key_parts)
         self._arriving = unit_rows(keys)
         queries = self.projection(pooled(network(anchors)))
         self.note(queries, keys)
@@ -48,5 +47,5 @@ class MoCoObjective(Objective):
         """Lets the copy follow, and puts the step's keys into the queue in place of the oldest."""
         self.copy.follow(network, self.projection, momentum=self.momentum)
         if self._arriving is not None:
-            self.queue = torch.cat([self.queue, self._arriving])[-len(self.queue) :]
+            self.queue = enqueued(self.queue, self._arriving)
             self._arriving = None

@@ -22,16 +22,23 @@ class MomentumCopy(nn.Module):
 
         Args:
             network: images → features (images, channels, height, width).
-            head: pooled features (images, channels) → embeddings (images, dim).
+            head: pooled features (images, channels) → embeddings (images, dim); or several heads, which whoever owns
+                the copy applies to what `Passes.frozen` makes of images with its `network`.
         """
         super().__init__()
         self.network, self.head = copy.deepcopy(network), copy.deepcopy(head)
         self.requires_grad_(False)
 
     @torch.no_grad()
-    def forward(self, passes: Passes, images: Tensor) -> Tensor:
-        """Returns the embeddings (images, dim) of images (images, bands, height, width), without gradients."""
-        embeddings: Tensor = self.head(pooled(passes.frozen(self.network, images)))
+    def forward(self, passes: Passes, images: Tensor, *, groups: int | None = None) -> Tensor:
+        """Returns the embeddings (images, dim) of images (images, bands, height, width), without gradients.
+
+        Args:
+            passes: how images go through networks in this step.
+            images: as an objective is given them.
+            groups: in how many groups they are normalised, as `Passes.frozen` has it.
+        """
+        embeddings: Tensor = self.head(pooled(passes.frozen(self.network, images, groups=groups)))
         return embeddings
 
     @torch.no_grad()
@@ -40,6 +47,11 @@ class MomentumCopy(nn.Module):
         trained = [*network.parameters(), *head.parameters()]
         for own, theirs in zip([*self.network.parameters(), *self.head.parameters()], trained, strict=True):
             own.lerp_(theirs, 1.0 - momentum)
+
+
+def enqueued(queue: Tensor, keys: Tensor) -> Tensor:
+    """Returns a queue of keys (K, dim), the oldest first, with new ones (keys, dim) in place of the oldest."""
+    return torch.cat([queue, keys])[-len(queue) :]
 
 
 def rising_momentum(step: int, total: int, *, base: float) -> float:

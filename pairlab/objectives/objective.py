@@ -8,6 +8,7 @@ from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import ChangeWeight
 from pairlab.views.batches import PairBatch
 from pairlab.views.geometry import GRID_STRIDE
+from pairlab.views.neighbours import Reach
 
 
 class Objective(nn.Module, ABC):
@@ -22,10 +23,14 @@ class Objective(nn.Module, ABC):
     """Pixels of a view along a side of a cell of the embedding grid."""
     points: int = 0
     """Matched points that the method takes from each pair of views (PairBatch.cells_a, cells_b, valid)."""
+    tolerance: float = 0.0
+    """How far from a point the centres of its positives may lie, source pixels (PairBatch.positives_a, positives_b)."""
     change_weight: ChangeWeight | None = None
     """Lets points count less that look changed (PairBatch.weights)."""
     cells: bool = False
     """Whether the method matches cells by itself (PairBatch.ground, excluded)."""
+    reach: Reach | None = None
+    """How far apart cells may lie that match, where the method matches all that are near (PairBatch.matches)."""
     crossed: bool = False
     """Whether the method wants four views of a pair: behind anchors and positives come the positive's image as the
     anchor's view is cropped and lit, then the anchor's image as the positive's view is."""

@@ -1,6 +1,6 @@
 """SimSiam: pooled features through a projector, and a predictor behind it."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import SimSiam
@@ -30,3 +30,7 @@ class SimSiamObjective(Objective):
         projections = self.projector(pooled(network(views)))
         self.note(*projections.chunk(2))
         return simsiam(*self.predictor(projections).chunk(2), *projections.chunk(2))
+
+    def constant_rate(self) -> list[nn.Parameter]:
+        """Returns the predictor's parameters."""
+        return list(self.predictor.parameters())

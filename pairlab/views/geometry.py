@@ -12,7 +12,7 @@ Int64Array = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 UNMATCHED = -1
 GRID_STRIDE = 4
-"""Pixels of a view per cell of the embedding grid."""
+"""Pixels of a view per cell of the embedding grid, where a method does not say otherwise."""
 
 
 def draw_views(
@@ -139,9 +139,20 @@ def without_change(matches: Int64Array, changed: BoolArray, views_a: Float64Arra
         views_b: likewise, as cropped: with the displacement of the content, where there is one.
     """
     grid = round(matches.shape[1] ** 0.5)
-    in_a = covered_cells(changed, views_a, grid=grid)
-    in_b = np.take_along_axis(covered_cells(changed, views_b, grid=grid), np.maximum(matches, 0), axis=1)
-    return np.where(in_a | in_b, UNMATCHED, matches)
+    in_a, in_b = (covered_cells(changed, views, grid=grid) for views in (views_a, views_b))
+    return without_cells(matches, in_a, in_b)
+
+
+def without_cells(matches: Int64Array, excluded_a: BoolArray, excluded_b: BoolArray) -> Int64Array:
+    """Returns the matches less those with an excluded cell.
+
+    Args:
+        matches: from `match_cells`, shape (pairs, cells).
+        excluded_a: cells of the first views that must not be matched, shape (pairs, cells).
+        excluded_b: likewise of the second views.
+    """
+    out = excluded_a | np.take_along_axis(excluded_b, np.maximum(matches, 0), axis=1)
+    return np.where(out, UNMATCHED, matches)
 
 
 def draw_points(matches: Int64Array, *, count: int, keys: Float64Array) -> tuple[Int64Array, Int64Array, BoolArray]:

@@ -1,6 +1,6 @@
 """Views as tensors: a batch of chips cropped, turned and photometrically varied on the device at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import kornia
 import numpy as np
@@ -29,6 +29,10 @@ class PhotometricFactors:
     """Radians. Of RGB alone."""
     blur: NDArray[np.float32]
     """Deviation of the Gaussian in pixels; 0 is none."""
+
+    def of(self, views: NDArray[np.int64]) -> "PhotometricFactors":
+        """Returns the factors of some of the views."""
+        return PhotometricFactors(**{each.name: getattr(self, each.name)[views] for each in fields(self)})
 
 
 def draw_factors(count: int, augmentation: Augmentation, *, rng: np.random.Generator) -> PhotometricFactors:
@@ -63,8 +67,13 @@ def render_views(
         bands: of the dataset.
         device: where to render.
     """
-    images = to_unit_range(torch.from_numpy(chips).to(device).permute(0, 3, 1, 2), bands)
+    images = to_unit_range(_copied(torch.from_numpy(chips), device).permute(0, 3, 1, 2), bands)
     return standardise(vary(crop(images, views), factors))
+
+
+def _copied(chips: Tensor, device: torch.device) -> Tensor:
+    """Returns chips on the device; to a GPU they go from locked memory, so that nothing waits for the copy."""
+    return chips.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else chips.to(device)
 
 
 def to_unit_range(images: Tensor, bands: Bands) -> Tensor:
@@ -86,7 +95,7 @@ def to_unit_range(images: Tensor, bands: Bands) -> Tensor:
 
 def standardise(images: Tensor) -> Tensor:
     """Returns images in [0, 1] shifted and scaled as the networks take them; always the last step."""
-    return (images - MEAN) / DEVIATION
+    return (images - MEAN).div_(DEVIATION)
 
 
 def crop(images: Tensor, matrices: NDArray[np.float64]) -> Tensor:
@@ -101,7 +110,11 @@ def crop(images: Tensor, matrices: NDArray[np.float64]) -> Tensor:
     linear = matrices[:, :, :2]
     offset = linear @ np.ones(2) + (matrices[:, :, 2] * 2 / size) - 1
     theta = torch.from_numpy(np.concatenate([linear, offset[:, :, None]], axis=2)).to(images)
-    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    # What affine_grid gives, as a sum of a term per column and one per row instead of a product of small matrices.
+    along = (torch.arange(size, device=theta.device, dtype=theta.dtype) * 2 + 1) / size - 1
+    columns = theta[:, None, None, :, 0] * along[None, None, :, None]
+    rows = theta[:, None, None, :, 1] * along[None, :, None, None] + theta[:, None, None, :, 2]
+    grid = columns + rows  # (views, size, size, 2)
     return functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
@@ -118,19 +131,22 @@ def vary(images: Tensor, factors: PhotometricFactors) -> Tensor:
         torch.from_numpy(values).to(images.device)
         for values in (factors.brightness, factors.contrast, factors.saturation, factors.hue, factors.blur)
     )
-    images = (images * brightness[:, None, None, None]).clamp(0, 1)
-    mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    images = ((images - mean) * contrast[:, None, None, None] + mean).clamp(0, 1)
+    images = (images * brightness[:, None, None, None]).clamp_(0, 1)
+    contrast = contrast[:, None, None, None]
+    rest = images.mean(dim=(1, 2, 3), keepdim=True) * (1 - contrast)
+    images = images.mul_(contrast).add_(rest).clamp_(0, 1)
     if images.shape[1] == len(RGB):
-        if bool((hue != 0).any()):
+        if factors.hue.any():
             images = shift_hue(images, hue)
         gray = kornia.color.rgb_to_grayscale(images)
-        images = (gray + (images - gray) * saturation[:, None, None, None]).clamp(0, 1)
-    blurred = torch.nonzero(blur > 0).flatten()
-    if len(blurred):
+        images = torch.lerp(gray, images, saturation[:, None, None, None]).clamp_(0, 1)
+    if factors.blur.any():
+        blurred = torch.from_numpy(np.flatnonzero(factors.blur)).to(
+            images.device
+        )  # chosen here: a GPU is not waited for
         sigma = blur[blurred, None].expand(-1, 2)
-        images = images.index_copy(0, blurred, kornia.filters.gaussian_blur2d(images[blurred], (5, 5), sigma))
-    return images.clamp(0, 1)
+        images = images.index_copy_(0, blurred, kornia.filters.gaussian_blur2d(images[blurred], (5, 5), sigma))
+    return images.clamp_(0, 1)
 
 
 def shift_hue(images: Tensor, radians: Tensor) -> Tensor:
@@ -148,10 +164,12 @@ def shift_hue(images: Tensor, radians: Tensor) -> Tensor:
     value = torch.maximum(torch.maximum(red, green), blue)
     chroma = value - torch.minimum(torch.minimum(red, green), blue)
     from_red, from_green, from_blue = green - blue, blue - red, red - green
-    divisor = torch.where(chroma > 0, chroma, 1.0)
-    greatest = torch.where(red == value, from_red, torch.where(green == value, from_green, from_blue))
-    sector = torch.where(red == value, 0.0, torch.where(green == value, 2.0, 4.0))
+    is_red, is_green = red == value, green == value
+    greatest = torch.where(is_red, from_red, torch.where(is_green, from_green, from_blue))
+    sector = torch.where(is_red, 0.0, torch.where(is_green, 2.0, 4.0))
+    divisor = chroma.clamp_min(torch.finfo(chroma.dtype).tiny)  # where it is 0, so is what it divides
     hue = greatest.div_(divisor).add_(sector).add_((radians * (3 / torch.pi)).to(images)[:, None, None])
     offsets = torch.tensor([0.0, 4.0, 2.0]).to(images)[:, None, None]
-    turned = (hue[:, None] + offsets).remainder_(6).sub_(3).abs_().sub_(1).clamp_(0, 1)
+    turned = hue[:, None] + offsets
+    turned = turned.sub_((turned / 6).floor_().mul_(6)).sub_(3).abs_().sub_(1).clamp_(0, 1)
     return turned.sub_(1).mul_(chroma[:, None]).add_(value[:, None])

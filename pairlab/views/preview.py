@@ -6,21 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pairlab.experiment.methods import Method, PixelInfoNCE
+from pairlab.experiment.methods import Method, PixelInfoNCE, PixPro
 from pairlab.experiment.training import Augmentation, Pretraining
 from pairlab.pairing.pair import Pair, PairList
 from pairlab.views.geometry import (
-    GRID_STRIDE,
     UNMATCHED,
     Float64Array,
     Int64Array,
     cell_centres,
+    covered_cells,
     draw_points,
     match_cells,
     to_chip,
     to_view,
-    without_change,
+    without_cells,
 )
+from pairlab.views.neighbours import Reach, limits, matching_cells, scales
 from pairlab.views.steps import Steps
 
 BATCH_SIZE = Pretraining().batch_size
@@ -44,6 +45,9 @@ class ViewPair:
     makes the view show other ground there."""
     excluded: NDArray[np.bool_]
     """Points that were passed over for a relevant change (control: masked); the others are those that are matched."""
+    reach: float | None
+    """How far from `points_b` the centres of cells may lie that are positives too, pixels of the positive's view; None
+    where the cell that holds the point is the only one."""
 
 
 def preview_views(
@@ -60,7 +64,9 @@ def preview_views(
 
     That step is in the first round over all pairs, and follows from `pairs`, `seed` and `batch_size`; later rounds draw
     other views. A method that matches by features takes the same points of the anchor, and chooses their counterparts
-    as it learns: `points_b` is then the same ground, not the counterpart. A method that matches nothing has no points.
+    as it learns: `points_b` is then the same ground, not the counterpart. A method that draws no points and matches all
+    cells near each other (PixPro) has for points all cells of the anchor that match, row by row. Other methods have no
+    points.
 
     Args:
         pairs: all pairs of the run.
@@ -74,10 +80,9 @@ def preview_views(
     """
     steps = Steps(pairs, augmentation, batch_size=batch_size, seed=seed)
     chosen = np.asarray(positions, dtype=np.int64)
-    points = method.points_per_pair if isinstance(method, PixelInfoNCE) else 0
     shown, places = steps.first_shown(chosen)
     return [
-        _view_pair(steps, int(position), step, place, points, changed)
+        _view_pair(steps, int(position), step, place, method, changed)
         for position, step, place in zip(chosen, shown.tolist(), places.tolist(), strict=True)
     ]
 
@@ -87,24 +92,51 @@ def _view_pair(
     position: int,
     step: int,
     place: int,
-    points: int,
+    method: Method,
     changed: Callable[[Pair], NDArray[np.bool_]] | None,
 ) -> ViewPair:
     anchors, positives, _ = steps.views(step)
     anchor, nominal = anchors[place : place + 1], positives[place : place + 1]
     positive = steps.as_cropped(nominal, np.array([position]))
-    size, grid = steps.pairs.size, steps.pairs.size // GRID_STRIDE
-    cells, excluded = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
-    if points:
+    if not isinstance(method, PixelInfoNCE | PixPro):
+        none = np.zeros((0, 2))
+        return ViewPair(anchor[0], positive[0], none, none, excluded=np.zeros(0, dtype=bool), reach=None)
+    size, grid = steps.pairs.size, steps.pairs.size // method.grid_stride
+    out = np.zeros((2, grid * grid), dtype=bool)
+    pair = steps.pairs[position]
+    if changed is not None and pair.control == "masked":
+        out = covered_cells(changed(pair)[None].repeat(2, axis=0), np.concatenate([anchor, positive]), grid=grid)
+    reach: float | None = None
+    if isinstance(method, PixPro):
+        limit = Reach(diagonals=method.threshold, pixels=method.match_tolerance_px)
+        cells, excluded = _near(anchor, nominal, limit, out, size=size)
+        reach = float(limits(limit, anchor, nominal, grid=grid, size=size)[0])
+    else:
         matches = match_cells(anchor, nominal, grid=grid, size=size)
-        left = matches
-        pair = steps.pairs[position]
-        if changed is not None and pair.control == "masked":
-            left = without_change(matches, changed(pair)[None], anchor, positive)
-        cells, excluded = _in_order(matches, left, points, steps.point_keys_of(step, place, cells=grid * grid))
+        left = without_cells(matches, out[:1], out[1:])
+        keys = steps.point_keys_of(step, place, cells=grid * grid)
+        cells, excluded = _in_order(matches, left, method.points_per_pair, keys)
+        reach = method.match_tolerance_px or None
     points_a = cell_centres(grid, size)[cells]
-    points_b = to_view(nominal, to_chip(anchor, points_a))[0]
-    return ViewPair(anchor[0], positive[0], points_a=points_a, points_b=points_b, excluded=excluded)
+    return ViewPair(
+        anchor[0],
+        positive[0],
+        points_a=points_a,
+        points_b=to_view(nominal, to_chip(anchor, points_a))[0],
+        excluded=excluded,
+        reach=None if reach is None else reach / float(scales(nominal)[0]),
+    )
+
+
+def _near(
+    anchor: Float64Array, nominal: Float64Array, reach: Reach, out: NDArray[np.bool_], *, size: int
+) -> tuple[Int64Array, NDArray[np.bool_]]:
+    """Returns the cells of one pair's anchor that are near any of the other view, and which of these match none."""
+    near, left = (
+        np.unique(matching_cells(anchor, nominal, reach, excluded=excluded, size=size)[:, 0])
+        for excluded in (np.zeros_like(out), out)
+    )
+    return near, ~np.isin(near, left)
 
 
 def _in_order(

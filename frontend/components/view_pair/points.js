@@ -42,11 +42,20 @@ function drawMarks(svg, points, end, size, choose) {
   );
 }
 
+/** Draws how far around a chosen point's end other cells match it too, in pixels of the view, or nothing. */
+function drawReach(svg, point, reach) {
+  svg.querySelector(".reach")?.remove();
+  if (!point || !reach) return;
+  const ring = svgElement("circle", "reach");
+  for (const [name, value] of Object.entries({ cx: point.b[0], cy: point.b[1], r: reach })) ring.setAttribute(name, value);
+  svg.prepend(ring);
+}
+
 /** Gives marks their size on the screen: the same whatever the view's number of pixels is. */
 function sizeMarks(svg, size, isNumbered) {
   const unit = size / (svg.clientWidth || size);
   const radius = isNumbered ? RADIUS - 1 : 4;
-  for (const circle of svg.querySelectorAll("circle")) {
+  for (const circle of svg.querySelectorAll(".mark circle")) {
     circle.setAttribute("r", radius * unit);
     circle.setAttribute("stroke-width", (circle.classList.contains("under") ? 4 : 1.75) * unit);
   }

@@ -107,6 +107,7 @@ class ViewPair {
   relink() {
     const point = this.chosen === null ? null : this.data.points[this.chosen];
     drawLink(this.stage, this.link, this.sides, point, this.chosen, this.data.size);
+    drawReach(this.sides[1].marks, point, this.data.reach);
   }
 
   choose(place) {

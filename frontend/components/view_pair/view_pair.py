@@ -52,6 +52,7 @@ def view_pair(
     size: int,
     chip_size: int,
     points: Sequence[PointSpec],
+    reach: float | None = None,
     notes: Sequence[str] = (),
     description: str = "Two views of a pair",
     key: str,
@@ -67,16 +68,21 @@ def view_pair(
         size: height and width of both views, pixels.
         chip_size: height and width of the chips they are cut from, pixels.
         points: in the order they are drawn.
+        reach: how far from a point's end in the positive other cells match it too, pixels of the view; a chosen point
+            shows it as a circle. None where it has one partner.
         notes: sentences below, plain text.
         description: read to people who do not see the pictures.
         key: names the views on their page.
 
     Raises:
-        ValueError: an address that is not on this server, a size below 1, or a matrix or point that is none.
+        ValueError: an address that is not on this server, a size below 1, a reach that is not above 0, or a matrix or
+            point that is none.
     """
     for name, number in (("size", size), ("chip_size", chip_size)):
         if number < 1:
             raise ValueError(f"{name} is {number}, it must be at least 1 pixel")
+    if reach is not None and not (isfinite(reach) and reach > 0):
+        raise ValueError(f"reach is {reach}, it must be above 0 pixels, or None")
     for view in (anchor, positive):
         _check(view)
     for point in points:
@@ -91,6 +97,7 @@ def view_pair(
         "size": size,
         "chip_size": chip_size,
         "points": [dict(point) for point in points[:MOST_POINTS]],
+        "reach": reach,
         "changes": change_specs(),
         "notes": told,
         "description": description,

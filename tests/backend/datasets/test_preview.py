@@ -130,6 +130,28 @@ def test_matched_points_show_the_ground_that_the_views_say_less_the_added_shift(
         np.testing.assert_allclose(a - b, np.broadcast_to([right, down], a.shape), atol=0.01)
 
 
+@pytest.mark.parametrize(
+    ("method", "reach"),
+    [
+        ({"name": "pixel_infonce", "grid_stride": 16, "match_tolerance_px": 6}, 6.0),
+        ({"name": "pixpro", "grid_stride": 16, "match_tolerance_px": 60}, 60.0),
+        ({"name": "pixel_infonce", "grid_stride": 16}, None),
+    ],
+)
+def test_points_lie_on_the_methods_grid_and_its_reach_is_told(
+    client: TestClient, synthetic: str, method: dict[str, Any], reach: float | None
+) -> None:
+    for pair in all_pairs(client, synthetic, {"policy": "temporal", "pairs": 4}, method=method):
+        views = pair["views"]
+        assert views["points"]
+        assert {(x % 16, y % 16) for x, y in (point["a"] for point in views["points"])} == {(8.0, 8.0)}
+        if reach is None:
+            assert views["reach"] is None
+        else:
+            side = np.abs(np.linalg.det(np.asarray(views["positive"])[:, :2])) ** 0.5
+            assert views["reach"] == pytest.approx(reach / side, abs=0.001)
+
+
 def test_a_method_that_matches_nothing_has_views_without_points(client: TestClient, synthetic: str) -> None:
     pairs = all_pairs(client, synthetic, {"policy": "same_image", "pairs": 4}, method={"name": "simclr"})
     assert [pair["views"]["points"] for pair in pairs] == [[]] * 4

@@ -132,6 +132,7 @@ view_pair(
     size=64,
     chip_size=64,
     points=[] if is_away else points,
+    reach=6.0,
     notes=["Colours, light and blur are varied too; that is not drawn."],
     description="Views of pair 1",
     key="views",

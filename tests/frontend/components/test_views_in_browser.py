@@ -124,6 +124,23 @@ def test_pointing_at_a_point_draws_the_line_to_its_partner(page: Page, gallery_u
     expect(views.locator('[data-part="told"]')).to_contain_text("9 matched points, 2 of them hollow")
 
 
+def test_a_chosen_point_shows_how_far_around_its_partner_cells_match(page: Page, gallery_url: str) -> None:
+    views = opened(page, gallery_url)
+    ring = views.locator(".reach")
+    expect(ring).to_have_count(0)
+    views.locator('[data-side="anchor"] [data-point="1"] .over').hover()
+    expect(ring).to_have_count(1)
+    box = views.locator('[data-side="positive"] .reach').bounding_box()
+    frame = views.locator('[data-side="positive"] .marks').bounding_box()
+    assert box is not None
+    assert frame is not None
+    x, y = centre(views, "positive", 1)
+    assert (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) == pytest.approx((x, y), abs=1)
+    assert box["width"] == pytest.approx(2 * 6.0 / SIZE * frame["width"], abs=2.5)
+    views.get_by_label("Show change").hover()
+    expect(ring).to_have_count(0)
+
+
 def test_keys_go_from_point_to_point_and_tell_where_they_are(page: Page, gallery_url: str) -> None:
     views = opened(page, gallery_url)
     stage = views.get_by_role("group", name="Views of pair 1")

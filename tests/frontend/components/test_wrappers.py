@@ -260,6 +260,7 @@ def test_views_refuse_each_bad_argument_by_name() -> None:
     assert "2 × 3 numbers" in refusal(anchor={**view, "matrix": [[1.0, 0.0], [0.0, 1.0]]})
     assert "2 × 3 numbers" in refusal(anchor={**view, "matrix": [[1.0, 0.0, float("nan")], [0.0, 1.0, 0.0]]})
     assert "got [1.0]" in refusal(points=[{"a": [1.0], "b": [1.0, 2.0], "excluded": False}])
+    assert "reach is 0.0, it must be above 0 pixels" in refusal(reach=0.0)
 
 
 def test_arms_side_by_side_refuse_each_bad_argument_by_name() -> None:

@@ -143,12 +143,48 @@ def test_a_global_methods_main_numbers_are_edited_in_the_file(app: AppTest, name
     assert draft(app).method.model_dump(exclude_unset=True) == {"name": name}
     defaults = {each: getattr(draft(app).method, each) for each in MAIN_FIELDS[name]}
     assert {each: app.number_input(key=field(app, "method", name, each)).value for each in defaults} == defaults
-    wanted = {each: value * 2 if isinstance(value, int) else value / 2 for each, value in defaults.items()}
+    wanted = {each: value * 2 if isinstance(value, int) else value / 2 or 1.0 for each, value in defaults.items()}
     for each, value in wanted.items():
         app.number_input(key=field(app, "method", name, each)).set_value(value).run()
     assert not app.exception
     assert not app.error
     assert draft(app).method.model_dump(exclude_unset=True) == {"name": name, **wanted}
+
+
+@pytest.mark.parametrize("name", ["pixel_infonce", "densecl", "pixpro", "vicregl"])
+def test_a_dense_methods_grid_is_chosen_and_its_default_leaves_the_file(app: AppTest, name: str) -> None:
+    app.selectbox(key=field(app, "method")).set_value(name).run()
+    grid = field(app, "method", name, "grid_stride")
+    default = app.selectbox(key=grid).value
+    app.selectbox(key=grid).set_value(16).run()
+    assert draft(app).method.model_dump(exclude_unset=True)["grid_stride"] == 16
+    app.selectbox(key=field(app, "method", name, "grid_stride")).set_value(default).run()
+    assert "grid_stride" not in draft(app).method.model_dump(exclude_unset=True)
+    assert not app.exception
+    assert not app.error
+
+
+def test_vicregls_tolerance_is_a_number_or_nothing(app: AppTest) -> None:
+    app.selectbox(key=field(app, "method")).set_value("vicregl").run()
+    tolerance = field(app, "method", "vicregl", "match_tolerance_px")
+    assert app.number_input(key=tolerance).value is None
+    app.number_input(key=tolerance).set_value(12.0).run()
+    assert draft(app).method.model_dump(exclude_unset=True) == {"name": "vicregl", "match_tolerance_px": 12.0}
+    app.number_input(key=field(app, "method", "vicregl", "match_tolerance_px")).set_value(None).run()
+    assert draft(app).method.model_dump()["match_tolerance_px"] is None
+    assert not app.exception
+    assert not app.error
+
+
+def test_a_tolerance_belongs_to_matching_by_place(app: AppTest) -> None:
+    app.selectbox(key=field(app, "method")).set_value("pixel_infonce").run()
+    tolerance = field(app, "method", "tolerance")
+    app.number_input(key=tolerance).set_value(6.0).run()
+    assert draft(app).method.model_dump(exclude_unset=True)["match_tolerance_px"] == 6.0
+    app.number_input(key=field(app, "method", "tolerance")).set_value(0.0).run()
+    app.selectbox(key=field(app, "method", "matching")).set_value("feature").run()
+    assert not app.error
+    assert all(each.key != field(app, "method", "tolerance") for each in app.number_input)
 
 
 def test_the_form_offers_every_method_there_is() -> None:

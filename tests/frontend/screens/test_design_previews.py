@@ -101,6 +101,28 @@ def test_the_views_of_a_global_method_match_nothing_and_say_so(api: ApiClient) -
     assert "no pixel is matched" in data["notes"][0]
 
 
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ({"name": "pixel_infonce", "match_tolerance_px": 6}, "lie within 6 px of it on the ground"),
+        ({"name": "pixpro"}, "all cells of the anchor that match"),
+    ],
+)
+def test_views_show_how_far_around_a_point_cells_match(api: ApiClient, method: dict[str, Any], said: str) -> None:
+    app = opened_file(api, three_arms(method=method), side="Views", arm="half")
+    data = component(app, "design-views")
+    assert data["points"]
+    assert data["reach"] > 0
+    assert said in data["notes"][0]
+
+
+def test_the_views_of_a_method_that_chooses_cells_by_itself_say_so(api: ApiClient) -> None:
+    app = opened_file(api, three_arms(method={"name": "vicregl"}), side="Views", arm="half")
+    data = component(app, "design-views")
+    assert (data["points"], data["reach"]) == ([], None)
+    assert "chooses the cells that it matches as it learns" in data["notes"][0]
+
+
 def test_views_by_features_and_shifts_say_what_the_points_are(api: ApiClient) -> None:
     method = {"name": "pixel_infonce", "matching": "feature"}
     app = opened_file(api, three_arms(method=method), side="Views", arm="half")

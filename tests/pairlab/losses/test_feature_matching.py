@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lightly.models.utils import select_most_similar
 
 from pairlab.losses import feature_matching
-from pairlab.losses.feature_matching import most_alike
+from pairlab.losses.feature_matching import most_alike, nearest
 
 
 def features(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -89,3 +89,42 @@ def test_the_examples_of_the_docstrings_run() -> None:
     failed, tried = doctest.testmod(feature_matching)
     assert tried
     assert not failed
+
+
+@pytest.mark.parametrize("at_once", [1, 40, 300, 10_000])
+def test_memory_is_bounded_and_changes_nothing(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = features(3, 8, 4, 4), features(3, 8, 4, 4, seed=1)
+    cells = torch.arange(16).repeat(3, 1)
+    rows_a, rows_b = (each.flatten(2).transpose(1, 2) for each in (a, b))
+    expected = most_alike(a, b, cells), *nearest(rows_a, rows_b)
+    monkeypatch.setattr(feature_matching, "COMPARED_AT_ONCE", at_once)
+    found = most_alike(a, b, cells), *nearest(rows_a, rows_b)
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+    torch.testing.assert_close(found[2], expected[2])
+    compared = [(i.stop - i.start) * (r.stop - r.start) * 16 for i, r in feature_matching.parts(3, 16, 16)]
+    assert max(compared) <= max(at_once, 16)  # one row is always compared with all others
+    covered = torch.zeros(3, 16, dtype=torch.int64)
+    for part in feature_matching.parts(3, 16, 16):
+        covered[part] += 1
+    assert (covered == 1).all()
+
+
+def test_the_nearest_agrees_with_torchs_distances() -> None:
+    a, b = features(3, 20, 5), features(3, 14, 5, seed=1)
+    chosen, squared = nearest(a, b)
+    distances = torch.cdist(a, b)
+    torch.testing.assert_close(squared.sqrt(), distances.min(dim=2).values)
+    torch.testing.assert_close(distances.gather(2, chosen.unsqueeze(2))[:, :, 0], distances.min(dim=2).values)
+    assert not nearest(a.requires_grad_(), b)[1].requires_grad
+
+
+def test_the_cells_of_56_by_56_grids_are_compared() -> None:
+    a = features(2, 4, 56, 56)
+    order = torch.randperm(56 * 56, generator=torch.Generator().manual_seed(0))
+    b = a.flatten(2)[:, :, order].reshape(a.shape)
+    every = torch.arange(56 * 56).repeat(2, 1)
+    assert torch.equal(order[most_alike(a, b, every)], every)
+    chosen, squared = nearest(a.flatten(2).transpose(1, 2), b.flatten(2).transpose(1, 2))
+    assert torch.equal(order[chosen], every)
+    assert squared.max() == 0

@@ -121,3 +121,16 @@ def test_the_examples_of_the_docstrings_run() -> None:
     failed, tried = doctest.testmod(module)
     assert tried
     assert not failed
+
+
+def test_own_negatives_repel_their_query_alone() -> None:
+    queries, keys, queue = embeddings(4, 6, 3)
+    own = embeddings(8, 1, 3, seed=1)[0].reshape(4, 2, 3)
+    found = moco(queries, keys, queue, temperature=0.5, own_negatives=3 * own)
+    alone = [moco(queries[i : i + 1], keys[i : i + 1], torch.cat([queue, own[i]]), temperature=0.5) for i in range(4)]
+    torch.testing.assert_close(found, torch.stack(alone).mean())
+    own.requires_grad_()
+    torch.autograd.backward(moco(queries.requires_grad_(), keys, queue, temperature=0.5, own_negatives=own))
+    assert own.grad is None
+    with pytest.raises(ValueError, match=r"own negatives .* of \(4, 3\) queries, found \(3, 2, 3\)"):
+        moco(queries, keys, queue, temperature=0.5, own_negatives=own[:3])

@@ -16,9 +16,12 @@ from pairlab.scenes.scene import Pixels, Scene, SceneError
 from pairlab.scenes.synthetic import SyntheticSource
 from pairlab.views.batches import PairBatch, PairBatches
 from pairlab.views.geometry import cell_centres, to_chip
+from pairlab.views.neighbours import Reach
+from pairlab.views.steps import MASKED
 from tests.pairlab.views.known_geometry import CoordinateScenes, pair_list
 
 SIZE, GRID = 64, 16
+NEIGHBOURS = ("positives_a", "positives_b", "matches", "ground", "excluded")
 SOURCE = SyntheticSource(SyntheticDataset(train=40, validation=1, test=1))
 INDEX = build_index(SOURCE).chips(SIZE)
 
@@ -110,6 +113,62 @@ def test_a_displacement_moves_the_crop_of_positives_and_neither_anchors_nor_corr
         np.testing.assert_array_equal(still.chips, shifted.chips)
         np.testing.assert_array_equal(still.views[:7], shifted.views[:7])
         assert (still.views - shifted.views)[7:, :, 2] == pytest.approx(shift[:, ::-1])
+
+
+def test_tolerance_and_reach_move_no_draw() -> None:
+    wide = PairBatches(
+        SOURCE,
+        SHIFTED,
+        Pretraining(batch_size=7),
+        seed=5,
+        grid=GRID,
+        points=20,
+        change_weight=ChangeWeight(),
+        cells=True,
+        tolerance=6.0,
+        reach=Reach(diagonals=0.7),
+    )
+    for step in range(3):
+        batch = wide.batch(step)
+        nothing = {name: getattr(EXPECTED[step], name) for name in NEIGHBOURS}
+        assert_same(replace(batch, **nothing), EXPECTED[step])
+        assert batch.positives_a.shape == batch.positives_b.shape == (7, 20, GRID**2)
+        assert len(batch.matches) > 7
+
+
+def test_positives_are_the_cells_around_and_never_those_that_a_control_masks() -> None:
+    training = Pretraining(batch_size=len(SHIFTED))
+    batches = PairBatches(SOURCE, SHIFTED, training, seed=5, grid=GRID, points=20, tolerance=6.0, cells=True)
+    batch, count = batches.batch(0), len(SHIFTED)
+    masked = SHIFTED.control[batches.positions(0)] == MASKED
+    assert batch.excluded.any(axis=1).sum() == 2 * masked.sum() > 0
+    sides = (
+        (batch.positives_a, batch.cells_b, batch.cells_a, batch.ground[count:], 0),
+        (batch.positives_b, batch.cells_a, batch.cells_b, batch.ground[:count], count),
+    )
+    for positives, points, partners, ground, first in sides:
+        for pair, point in np.argwhere(batch.valid):
+            here, others = ground[pair, points[pair, point]], batch.ground[first + pair]
+            near = np.hypot(*(others - here).T) <= 6.0
+            near &= ~batch.excluded[first + pair]
+            near[partners[pair, point]] = True
+            assert np.array_equal(positives[pair, point], near)
+        assert not positives[~batch.valid].any()
+
+
+def test_matches_are_the_cells_within_reach_less_those_that_a_control_masks() -> None:
+    reach, count = Reach(diagonals=0.7, pixels=5.0), len(SHIFTED)
+    training = Pretraining(batch_size=count)
+    batch = PairBatches(SOURCE, SHIFTED, training, seed=5, grid=8, points=0, cells=True, reach=reach).batch(0)
+    sides = np.abs(np.linalg.det(batch.views[:, :, :2])) ** 0.5 * SIZE / 8
+    expected = set()
+    for pair in range(count):
+        apart = np.linalg.norm(batch.ground[pair][:, None] - batch.ground[count + pair], axis=2)
+        near = apart <= max(0.7 * 2**0.5 * max(sides[pair], sides[count + pair]), 5.0)
+        near &= ~batch.excluded[pair][:, None] & ~batch.excluded[count + pair]
+        expected |= {(pair * 64 + a, pair * 64 + b) for a, b in np.argwhere(near)}
+    assert set(map(tuple, batch.matches.tolist())) == expected
+    assert len(batch.matches) == len(expected)
 
 
 class Weighed(CoordinateScenes):

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pairlab.experiment.methods import PixelInfoNCE, SimCLR
+from pairlab.experiment.methods import GridStride, PixelInfoNCE, PixPro, SimCLR
 from pairlab.experiment.training import Augmentation, Pretraining
 from pairlab.pairing.pair import Pair
 from pairlab.scenes.scene import BoolArray
 from pairlab.views.batches import PairBatches
 from pairlab.views.geometry import GRID_STRIDE, cell_centres, covered_cells
+from pairlab.views.neighbours import Reach
 from pairlab.views.preview import ViewPair, preview_views
 from pairlab.views.steps import Steps
 from tests.pairlab.views.known_geometry import CoordinateScenes, pair_list
@@ -120,3 +121,58 @@ def test_matching_by_features_takes_the_same_points_of_the_anchor() -> None:
 def test_views_are_drawn_without_torch(module: str) -> None:
     code = f"import sys, pairlab.views.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("stride", [8, 16, 32])
+def test_points_lie_on_the_methods_own_grid_as_the_trainer_draws_them(stride: GridStride) -> None:
+    pairs, grid = pair_list(SOURCE.scenes, size=SIZE, count=9, seed=2), SIZE // stride
+    method = PixelInfoNCE(points_per_pair=6, grid_stride=stride)
+    drawn = preview_views(
+        pairs, range(9), augmentation=Augmentation(), method=method, seed=2, changed=None, batch_size=9
+    )
+    batches = PairBatches(SOURCE, pairs, Pretraining(batch_size=9), seed=2, grid=grid, points=6)
+    batch, order = batches.batch(0), batches.positions(0).tolist()
+    for position, views in enumerate(drawn):
+        place = order.index(position)
+        valid = batch.valid[place]
+        assert np.array_equal(views.points_a, cell_centres(grid, SIZE)[batch.cells_a[place][valid]])
+        column, row = np.floor(views.points_b / stride).astype(int).T
+        assert np.array_equal(row * grid + column, batch.cells_b[place][valid])
+        assert views.reach is None
+
+
+def test_a_tolerance_moves_no_point_and_is_told_in_the_views_pixels() -> None:
+    for one, other in zip(preview(PixelInfoNCE())[1], preview(PixelInfoNCE(match_tolerance_px=5))[1], strict=True):
+        assert np.array_equal(one.points_a, other.points_a)
+        assert np.array_equal(one.points_b, other.points_b)
+        along = np.hypot(*(one.positive @ [1, 0, 1] - one.positive @ [0, 0, 1]))  # source pixels of a pixel
+        assert other.reach == pytest.approx(5 / along)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 9.0])
+def test_pixpro_shows_the_cells_that_it_matches_and_how_far_it_looks(tolerance: float) -> None:
+    method, size = PixPro(match_tolerance_px=tolerance), 40
+    pairs = pair_list(SOURCE.scenes, size=SIZE, count=size, seed=1, masked=0.5)
+    drawn = preview_views(
+        pairs, range(size), augmentation=Augmentation(), method=method, seed=1, changed=changed, batch_size=size
+    )
+    reach = Reach(diagonals=method.threshold, pixels=tolerance)
+    training = Pretraining(batch_size=size)
+    batches = PairBatches(SOURCE, pairs, training, seed=1, grid=4, points=0, reach=reach, cells=True)
+    batch, order = batches.batch(0), batches.positions(0).tolist()
+    matched = set(batch.matches[:, 0].tolist())
+    excluded = 0
+    for position, views in enumerate(drawn):
+        place = order.index(position)
+        cells = (views.points_a // 8).astype(int) @ [1, 4]
+        assert [place * 16 + cell in matched for cell in cells] == (~views.excluded).tolist()
+        excluded += int(views.excluded.sum())
+        assert matched & set(range(place * 16, place * 16 + 16)) <= set((place * 16 + cells).tolist())
+        assert views.reach is not None
+        apart = np.linalg.norm(views.points_b[:, None] - cell_centres(4, SIZE), axis=2)
+        for cell, near in zip(cells, apart <= views.reach + 1e-5, strict=True):
+            there = batch.matches[batch.matches[:, 0] == place * 16 + cell, 1] % 16
+            assert set(there.tolist()) <= set(np.flatnonzero(near).tolist())
+            if not batch.excluded[place, cell]:
+                assert set(np.flatnonzero(near & ~batch.excluded[size + place])) == set(there.tolist())
+    assert excluded > 20
