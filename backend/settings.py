@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     cancel_grace_seconds: float = Field(default=20.0, gt=0)
     """Time between asking a run to stop and killing it."""
     max_attempts_without_checkpoint: int = Field(default=3, ge=1)
+    processes_per_job: int = Field(default=1, ge=1, le=64)
+    """Processes of a worker that share a pretraining, one per GPU, as far as they divide its `pretraining.parts`."""
     thumbnail_bytes: int = Field(default=2 * 2**30, ge=0)
     """Room on disk for thumbnails; those not asked for longest make way. All of xBD takes 0.4 GB."""
     store_bytes: int = Field(default=32 * 2**30, ge=0)

@@ -6,9 +6,7 @@ celery -A worker.app worker
 import logging
 import os
 import platform
-import shutil
 import socket
-import subprocess
 import threading
 from typing import Any
 
@@ -22,6 +20,7 @@ from backend.jobs.leases import Claim
 from backend.jobs.queue import WAKE, celery_app, waiting, wake
 from backend.migrations.upgrade import upgrade
 from backend.settings import Settings
+from worker.devices import Devices, gpu_names, visible_gpus
 from worker.fork_server import ForkServer
 from worker.supervisor import Supervisor
 
@@ -39,6 +38,7 @@ class Worker:
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._slots = slots
         self._threads = threads_per_job(slots)
+        self._devices = Devices(visible_gpus(), per_run=settings.processes_per_job)
         self._database = Database(settings.database)
         self._fork_server = ForkServer(threads=self._threads)
         self._stopping = threading.Event()
@@ -59,15 +59,17 @@ class Worker:
             if claimed is None:
                 return
             logger.info("job %s, attempt %s: starts", claimed.job_id, claimed.attempt)
-            supervisor = Supervisor(
-                claimed,
-                database=self._database,
-                settings=self._settings,
-                fork_server=self._fork_server,
-                threads=self._threads,
-                stopping=self._stopping,
-            )
-            status = supervisor.run()
+            with self._devices.group() as devices:
+                supervisor = Supervisor(
+                    claimed,
+                    database=self._database,
+                    settings=self._settings,
+                    fork_server=self._fork_server,
+                    threads=self._threads,
+                    stopping=self._stopping,
+                    devices=devices,
+                )
+                status = supervisor.run()
             logger.info("job %s, attempt %s: %s", claimed.job_id, claimed.attempt, status or "taken away")
 
     def ask_to_stop(self) -> None:
@@ -113,9 +115,13 @@ class Worker:
             logger.exception("the worker's leave could not be written")
 
 
-def default_slots() -> int:
-    """Returns how many jobs run at once where nothing is said: one per GPU, else as the cores have room."""
-    return len(_gpus()) or max(1, _cores() // (1 if _cores() <= FEW_CORES else FEW_CORES))
+def default_slots(processes: int = 1) -> int:
+    """Returns how many jobs of so many processes run at once where nothing is said.
+
+    One process per GPU, else as the cores have room.
+    """
+    room = len(visible_gpus()) or _cores() // (1 if _cores() <= FEW_CORES else FEW_CORES)
+    return max(1, room // processes)
 
 
 def threads_per_job(slots: int) -> int:
@@ -128,25 +134,13 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _gpus() -> list[str]:
-    """Returns the names of the GPUs here; torch is not imported in this process."""
-    if shutil.which("nvidia-smi") is None:
-        return []
-    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return answer.stdout.splitlines()
-
-
 def _machine_facts() -> dict[str, Any]:
     return {
         "machine": socket.gethostname(),
         "python": platform.python_version(),
         "cores": _cores(),
         "memory": psutil.virtual_memory().total,
-        "gpus": _gpus(),
+        "gpus": gpu_names(),
     }
 
 
@@ -155,7 +149,7 @@ app = celery_app(settings.broker)
 app.conf.update(
     # A slot only watches a process of its own: threads do, and leave nothing behind when the worker is killed.
     worker_pool="threads",
-    worker_concurrency=default_slots(),
+    worker_concurrency=default_slots(settings.processes_per_job),
     task_default_queue=settings.hardware,
 )
 _workers: dict[str, Worker] = {}

@@ -252,7 +252,18 @@ def _noticed(_signal: int, _frame: FrameType | None) -> None:
     """Lets the wake-up descriptor tell."""
 
 
-if __name__ == "__main__":
+def _prepare() -> None:
+    """Does once what every run would do anew, short of touching a tensor."""
+    import pyarrow
+
+    from pairlab.engine.allocation import keep_freed_memory
+
     import_module("worker.run_job")
+    pyarrow.array([0])  # looks for pandas: half a second where there is one
+    keep_freed_memory()
     gc.freeze()
+
+
+if __name__ == "__main__":
+    _prepare()
     serve(socket.socket(fileno=int(sys.argv[1])))

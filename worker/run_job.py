@@ -14,7 +14,9 @@ import torch
 from pydantic import TypeAdapter
 
 from pairlab.checkpoint import SavedFile
+from pairlab.diagnostics.earlier import Earlier, EarlierMap
 from pairlab.embedding_distance import Pretrained
+from pairlab.engine.team import ALONE, Team
 from pairlab.events import Event, Finished, Metrics, Saved, Started, Warned
 from pairlab.experiment.datasets import SyntheticDataset
 from pairlab.experiment.expansion import (
@@ -27,6 +29,8 @@ from pairlab.experiment.expansion import (
     TrainingJob,
     score_job,
 )
+from pairlab.experiment.initial import FileWeights
+from pairlab.initial_weights import file_of
 from pairlab.pairing.cell_scores import CellScores
 from pairlab.pairing.score_file import ScoreError, files_of, read_scores
 from pairlab.pretraining import pretrain
@@ -47,6 +51,7 @@ from pairlab.scenes.scene import SceneError, SceneSource
 from pairlab.scenes.stored_images import StoredSource
 from pairlab.scoring import score_dataset
 from pairlab.segmentation import segment
+from worker.processes import join_team, leave_team, processes_for, run_together
 from worker.protocol import EXIT_CRASHED, EXIT_DONE, EXIT_REFUSED, Description, FileReference, file_hash
 
 _CONFIG: TypeAdapter[AnyJob] = TypeAdapter(JobConfig)
@@ -66,15 +71,19 @@ class _Reporter:
 
 
 class _StopRequest:
-    """Set by SIGTERM; the run looks at it after every step."""
+    """Set by SIGTERM, or by a file that somebody else makes; the run looks at it after every step."""
 
-    def __init__(self) -> None:
-        self.made = False
+    def __init__(self, file: Path | None = None) -> None:
+        self._signalled, self._file = False, file
         signal.signal(signal.SIGTERM, self._make)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
+    @property
+    def made(self) -> bool:
+        return self._signalled or (self._file is not None and self._file.exists())
+
     def _make(self, _signal: int, _frame: FrameType | None) -> None:
-        self.made = True
+        self._signalled = True
 
 
 def run_job(description: Description, *, pipe: int) -> int:
@@ -84,28 +93,63 @@ def run_job(description: Description, *, pipe: int) -> int:
         description: the job and where its files are.
         pipe: descriptor that events are written to.
     """
-    stop, reporter = _StopRequest(), _Reporter(pipe)
+    reporter, devices = _Reporter(pipe), description["devices"]
+    if devices:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+    count = _processes(description, reporter)
+    if count == 1:
+        return _run(description, _StopRequest(), reporter, failing=reporter)
+    failure = run_together(_take_part, description, count=count, pipe=pipe)
+    if failure is None:
+        return EXIT_DONE
+    reporter.tell(**failure)
+    return EXIT_REFUSED if failure["event"] == "refused" else EXIT_CRASHED
+
+
+def _processes(description: Description, reporter: _Reporter) -> int:
+    """Returns how many processes run the job."""
+    config, allowed, gpus = description["config"], description["processes"], len(description["devices"])
+    if config["kind"] != "pretrain" or allowed == 1:
+        return 1
+    parts = int(config["pretraining"]["parts"])
+    count = processes_for(parts, allowed=allowed, devices=gpus)
+    told = f"{count} of {allowed} processes" if count < allowed else f"{count} processes"
+    reporter.tell("log", text=f"{told} share pretraining.parts = {parts}")
+    return count
+
+
+def _take_part(folder: str, size: int) -> None:
+    """Runs a job in one of its processes."""
+    member = join_team(folder, size)
+    failing = _Reporter(os.open(member.end, os.O_WRONLY | os.O_CREAT, 0o600))
+    leave_team(_run(member.description, _StopRequest(member.stop), _Reporter(member.events), failing, member.team))
+
+
+def _run(
+    description: Description, stop: _StopRequest, reporter: _Reporter, failing: _Reporter, team: Team = ALONE
+) -> int:
+    """Returns the exit status; `failing` hears why a run failed, `reporter` all else."""
     try:
-        for event in _events(description, stop, reporter):
+        for event in _events(description, stop, reporter, team):
             _tell(reporter, event)
     except Exception as error:
         # A ValueError of the science is about the user's request; any other is a defect.
         if isinstance(error, ValueError) and type(error).__module__.startswith("pairlab."):
-            reporter.tell("refused", sentence=str(error))
+            failing.tell("refused", sentence=str(error))
             return EXIT_REFUSED
         traceback.print_exc()
-        reporter.tell("crashed", error=f"{type(error).__name__}: {error}"[:500])
+        failing.tell("crashed", error=f"{type(error).__name__}: {error}"[:500])
         return EXIT_CRASHED
     return EXIT_DONE
 
 
-def _events(description: Description, stop: _StopRequest, reporter: _Reporter) -> Iterator[Event]:
+def _events(description: Description, stop: _StopRequest, reporter: _Reporter, team: Team) -> Iterator[Event]:
     config = _CONFIG.validate_python(description["config"])
     if isinstance(config, IndexJob):
         return _index(config, description, stop, reporter)
     if isinstance(config, ScoreJob):
         return _score(config, description, stop, reporter)
-    return _train(config, description, stop, reporter)
+    return _train(config, description, stop, reporter, team)
 
 
 def _index(config: IndexJob, description: Description, stop: _StopRequest, reporter: _Reporter) -> Iterator[Event]:
@@ -193,10 +237,12 @@ def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _train(config: TrainingJob, description: Description, stop: _StopRequest, reporter: _Reporter) -> Iterator[Event]:
+def _train(
+    config: TrainingJob, description: Description, stop: _StopRequest, reporter: _Reporter, team: Team
+) -> Iterator[Event]:
     began = time.perf_counter()
     torch.set_num_threads(description["threads"])
-    device = _device()
+    device = _device() if team.size == 1 else team.device
     draw = draw_of(config.dataset.config, config.seed)
     index = read_dataset_index(
         config.dataset.config, key=config.dataset.fingerprint, folder=Path(description["index_folder"]), draw=draw
@@ -216,12 +262,22 @@ def _train(config: TrainingJob, description: Description, stop: _StopRequest, re
             should_stop=lambda: stop.made,
             device=device,
             scores=_scores_to_filter_by(config, description),
+            initial=_initial(config, description),
+            earlier=_earlier(description),
+            team=team,
         )
     else:
         weights = description["weights"]
         start = None if weights is None else SavedFile(Path(weights["path"]), weights["sha256"])
         yield from segment(
-            config, source, chips, folder=folder, weights=start, should_stop=lambda: stop.made, device=device
+            config,
+            source,
+            chips,
+            folder=folder,
+            weights=start,
+            initial=_initial(config, description),
+            should_stop=lambda: stop.made,
+            device=device,
         )
     for warning in source.warnings if isinstance(source, StoredSource) else ():
         reporter.tell("log", text=warning)
@@ -258,6 +314,19 @@ def _newest_intact(checkpoints: Sequence[FileReference], reporter: _Reporter) ->
     return None
 
 
+def _initial(config: TrainingJob, description: Description) -> SavedFile | None:
+    """Returns the file of initial weights; None where they come from elsewhere, or their job has none any more."""
+    asked, found = config.initial, description["initial"]
+    if isinstance(asked, FileWeights):
+        return file_of(_roots(description), asked)
+    return None if found is None else SavedFile(Path(found["path"]), found["sha256"])
+
+
+def _earlier(description: Description) -> Earlier:
+    maps = tuple(EarlierMap(each["step"], Path(each["path"]), each["sha256"]) for each in description["embedding_maps"])
+    return Earlier(warned=tuple(description["warned"]), maps=maps)
+
+
 def _tell(reporter: _Reporter, event: Event) -> None:
     match event:
         case Started():
@@ -265,7 +334,7 @@ def _tell(reporter: _Reporter, event: Event) -> None:
         case Metrics():
             reporter.tell("metrics", step=event.step, values=_plain(event.values), seconds_left=event.seconds_left)
         case Warned():
-            reporter.tell("warning", step=event.step, sentence=event.sentence)
+            reporter.tell("warning", step=event.step, kind=event.kind, sentence=event.sentence)
         case Saved():
             reporter.tell(
                 "saved",

@@ -9,15 +9,14 @@ import torch
 from safetensors.torch import load_file
 
 from pairlab.checkpoint import CheckpointError, SavedFile, load_checkpoint
+from pairlab.engine.divergence import DivergedError
 from pairlab.events import Event, Finished, Metrics, Saved, Started
 from pairlab.experiment.datasets import SyntheticDataset
 from pairlab.experiment.expansion import PretrainJob
-from pairlab.experiment.training import Pretraining
 from pairlab.networks import build_network
 from pairlab.pairing.cell_scores import ACROSS, AFTER, BEFORE, CellScores, mean_per_cell
 from pairlab.pairing.change_scores import cva
 from pairlab.pairing.refusal import PairingRefused
-from pairlab.pretraining import DivergedError, learning_rate
 from pairlab.scenes.synthetic import SyntheticSource
 from tests.pairlab.training_jobs import pretrain_job, run
 
@@ -103,12 +102,14 @@ def test_a_resumed_run_ends_with_the_same_weights_bit_for_bit(tmp_path: Path) ->
         {"name": "simsiam", "embedding_dim": 32, "predictor_dim": 8},
         {"name": "byol", "hidden_dim": 32, "embedding_dim": 16},
         {"name": "moco", "hidden_dim": 32, "embedding_dim": 16, "queue_size": 12},
+        {"name": "densecl", "hidden_dim": 32, "embedding_dim": 16, "queue_size": 12, "dense_warmup_steps": 1},
+        {"name": "pixpro", "hidden_dim": 32, "embedding_dim": 16},
+        {"name": "vicregl", "hidden_dim": 32, "embedding_dim": 16, "local_dim": 8},
+        {"name": "seco", "hidden_dim": 32, "embedding_dim": 16, "queue_size": 12},
     ],
     ids=lambda method: str(method["name"]),
 )
-def test_every_global_method_resumes_bit_for_bit_with_all_that_it_carries(
-    tmp_path: Path, method: dict[str, object]
-) -> None:
+def test_every_method_resumes_bit_for_bit_with_all_that_it_carries(tmp_path: Path, method: dict[str, object]) -> None:
     training = {"steps": 4, "batch_size": 4, "warmup_steps": 1, "checkpoint_every": 4}
     job = pretrain_job(method=method, pretraining=training)
     whole = list(run(job, tmp_path / "whole"))
@@ -255,14 +256,3 @@ def test_a_diverging_run_names_the_step_and_the_remedy(tmp_path: Path) -> None:
     job = pretrain_job(pretraining=training, method={"name": "pixel_infonce", "temperature": 1e-30})
     with pytest.raises(DivergedError, match=r"at step \d+: lower pretraining.learning_rate \(10\)"):
         list(run(job, tmp_path))
-
-
-def test_the_learning_rate_warms_up_and_decays_to_zero() -> None:
-    training = Pretraining(steps=100, warmup_steps=10, learning_rate=1.0)
-    rates = [learning_rate(step, training) for step in range(100)]
-    assert rates[0] == pytest.approx(0.1)
-    assert rates[9] == pytest.approx(1.0)
-    assert rates[10] == pytest.approx(1.0)
-    assert rates[55] == pytest.approx(0.5)
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[-1] < 0.001

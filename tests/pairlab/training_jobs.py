@@ -6,6 +6,8 @@ from pathlib import Path
 import torch
 
 from pairlab.checkpoint import SavedFile
+from pairlab.diagnostics.earlier import NOTHING_EARLIER, Earlier
+from pairlab.diagnostics.embedding_maps import MOMENTS
 from pairlab.events import Event
 from pairlab.experiment.datasets import SyntheticDataset
 from pairlab.experiment.expansion import DatasetReference, PretrainJob, SegmentJob, expand
@@ -57,6 +59,8 @@ def run(
     should_stop: Callable[[], bool] = lambda: False,
     scores: CellScores | None = None,
     loader_workers: int = 1,
+    earlier: Earlier = NOTHING_EARLIER,
+    map_moments: int = MOMENTS,
 ) -> Iterator[Event]:
     """Runs a job on the CPU; `start` is the checkpoint of a pretraining or the weights of a segmentation."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,5 +79,7 @@ def run(
             device=device,
             scores=scores,
             loader_workers=loader_workers,
+            earlier=earlier,
+            map_moments=map_moments,
         )
     return segment(job, source, index, folder=folder, weights=start, should_stop=should_stop, device=device)
