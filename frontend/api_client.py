@@ -10,6 +10,7 @@ import httpx
 from frontend.api_paths import api_path, part
 from frontend.api_records import (
     Artifact,
+    EmbeddingMap,
     Example,
     Experiment,
     ExperimentDetail,
@@ -137,13 +138,29 @@ class ApiClient(DatasetClient):
             list[Prediction], f"/jobs/{part(job)}/predictions", scene=scene, protocol=protocol, final=final
         )
 
-    def artifacts(self, job: str) -> list[Artifact]:
-        """Returns the files a job wrote."""
-        return self._get(list[Artifact], f"/jobs/{part(job)}/artifacts")
+    def artifacts(self, job: str, *, kind: str | None = None, step: int | None = None) -> list[Artifact]:
+        """Returns the files a job wrote; of one kind, or written after so many steps."""
+        return self._get(list[Artifact], f"/jobs/{part(job)}/artifacts", kind=kind, step=step)
+
+    def embedding_maps(self, job: str) -> list[EmbeddingMap]:
+        """Returns how a pretraining's features change, from its start on; nothing of other jobs."""
+        return self._get(list[EmbeddingMap], f"/jobs/{part(job)}/embedding-maps")
 
     def download(self, url: str) -> bytes:
         """Returns the bytes behind a URL of a record (an image, a mask, an artifact)."""
         return self._request("GET", api_path(url).removeprefix(PREFIX)).content
+
+    def export(self, job: str) -> Iterator[bytes]:
+        """Yields the pieces of a ZIP archive with a pretraining's weights and all that is known of them."""
+        try:
+            path = f"{PREFIX}/jobs/{part(job)}/export"
+            with self._http.stream("GET", path, timeout=STREAM_TIMEOUT) as response:
+                if response.status_code >= HTTPStatus.BAD_REQUEST:
+                    response.read()
+                    raise problem_of(response)
+                yield from response.iter_bytes()
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
 
     def system(self) -> System:
         """Returns version, workers and queues."""

@@ -66,6 +66,13 @@ class JobUse(TypedDict):
     seed: int
 
 
+class JobWarning(TypedDict):
+    """What a run told its owner while it went on."""
+
+    step: int
+    sentence: str
+
+
 class Job(TypedDict):
     """One job of a list."""
 
@@ -85,6 +92,7 @@ class Job(TypedDict):
     worker: str | None
     error: str | None
     latest: dict[str, float]
+    warnings: list[JobWarning]
     created_at: str
     started_at: str | None
     finished_at: str | None
@@ -176,7 +184,7 @@ class Artifact(TypedDict):
 
     id: str
     job: str
-    kind: Literal["checkpoint", "weights", "prediction", "results"]
+    kind: Literal["checkpoint", "weights", "prediction", "results", "embedding_map"]
     step: int
     name: str
     bytes: int
@@ -184,6 +192,31 @@ class Artifact(TypedDict):
     details: dict[str, Any]
     created_at: str
     url: str
+
+
+class MapTile(TypedDict):
+    """One chip of an embedding map, and its place in the picture."""
+
+    scene: str
+    acquisition: str
+    y: int
+    x: int
+    size: int
+    changed_pixels: int
+    row: int
+    column: int
+    image_url: str
+
+
+class EmbeddingMap(TypedDict):
+    """What a network made of a few chips after some steps; `url` is a picture of all tiles."""
+
+    artifact: str
+    step: int
+    url: str
+    cells: int
+    explained: list[float]
+    tiles: list[MapTile]
 
 
 class Worker(TypedDict):

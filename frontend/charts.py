@@ -15,9 +15,21 @@ def lines(
     colours: Mapping[str, str] | None = None,
     domain: tuple[float, float] | None = None,
     logarithmic: bool = False,
+    level: tuple[float, str] | None = None,
+    number: str = ".4~g",
     height: int = 240,
 ) -> Spec:
-    """Returns a chart of values over steps; rows have `step`, `value` and, with `colours`, `series`."""
+    """Returns a chart of values over steps; rows have `step`, `value` and, with `colours`, `series`.
+
+    Args:
+        title: above it.
+        colours: of each series.
+        domain: of the values.
+        logarithmic: whether values are spread by their logarithm; all must be positive.
+        level: a value to compare with, drawn as a dashed line, and what it is.
+        number: how a value is written.
+        height: pixels.
+    """
     scale: Spec = {"zero": False, "type": "log"} if logarithmic else {"zero": False}
     if domain is not None:
         scale["domain"] = list(domain)
@@ -37,7 +49,7 @@ def lines(
         },
         "tooltip": [
             {"field": "step", "type": "quantitative", "title": "step"},
-            {"field": "value", "type": "quantitative", "format": ".4~g", "title": title},
+            {"field": "value", "type": "quantitative", "format": number, "title": title},
         ],
     }
     mark: Spec = {"type": "line", "strokeWidth": 1.8, "interpolate": "linear", "point": {"size": 14, "filled": True}}
@@ -53,7 +65,21 @@ def lines(
         }
         encoding["tooltip"].insert(0, {"field": "series", "type": "nominal", "title": "curve"})
     heading = {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": 600, "offset": 8}
-    return {"title": heading, "mark": mark, "encoding": encoding, "height": height, "width": "container"}
+    frame: Spec = {"title": heading, "height": height, "width": "container"}
+    if level is None:
+        return {**frame, "mark": mark, "encoding": encoding}
+    return {**frame, "layer": [*_level(*level, scale=scale), {"mark": mark, "encoding": encoding}]}
+
+
+def _level(value: float, words: str, *, scale: Spec) -> list[Spec]:
+    """Returns the layers of a dashed line across a chart and of its name."""
+    data = {"data": {"values": [{"value": value, "words": words}]}}
+    y = {"field": "value", "type": "quantitative", "scale": scale}
+    text = {"type": "text", "align": "right", "baseline": "bottom", "dy": -3, "x": "width", "color": BASELINE_COLOUR}
+    return [
+        {**data, "mark": {"type": "rule", "strokeDash": [4, 4], "color": BASELINE_COLOUR}, "encoding": {"y": y}},
+        {**data, "mark": text, "encoding": {"y": y, "text": {"field": "words"}}},
+    ]
 
 
 def seed_dots(

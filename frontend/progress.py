@@ -72,9 +72,12 @@ def watch(look: Look, *, console: Console, headline: str) -> list[Job]:
 
 def _watch_live(look: Look, console: Console, headline: str) -> list[Job]:
     started = time.monotonic()
+    told: set[str] = set()
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
             jobs = look()
+            for line in new_warnings(jobs, told):
+                _print(live.console, line)
             live.update(_picture(jobs, headline, time.monotonic() - started, console.size), refresh=True)
             if _ended(jobs):
                 break
@@ -87,6 +90,7 @@ def _watch_plain(look: Look, console: Console, headline: str) -> list[Job]:
     started = time.monotonic()
     known: dict[str, tuple[str, str | None]] = {}
     reported: dict[str, float] = {}
+    told: set[str] = set()
     _print(console, headline)
     while True:
         jobs = look()
@@ -100,20 +104,39 @@ def _watch_plain(look: Look, console: Console, headline: str) -> list[Job]:
             if changed or due:
                 _print(console, f"[{now - started:5.0f} s] {plain_line(job)}")
                 reported[job["id"]] = now
+        for line in new_warnings(jobs, told):
+            _print(console, f"[{now - started:5.0f} s] {line}")
         if _ended(jobs):
             _print(console, _overall(jobs, now - started))
             return jobs
         time.sleep(PLAIN_SECONDS)
 
 
+def new_warnings(jobs: Sequence[Job], told: set[str]) -> list[str]:
+    """Returns what jobs warn of, a line each, and notes in `told` that it was told."""
+    lines = [
+        f"Warning, {about_job(job)}, step {warning['step']:,}: {warning['sentence']}"
+        for job in jobs
+        for warning in job["warnings"]
+    ]
+    fresh = [line for line in lines if line not in told]
+    told.update(fresh)
+    return fresh
+
+
 def plain_line(job: Job) -> str:
     """Returns a job's state in one line."""
-    arm = Text.from_markup(arm_of(job)).plain
     state = Text.from_markup(state_of(job)).plain
     progress = Text.from_markup(progress_of(job)).plain
+    return f"{about_job(job)}: {state}{f' ({progress})' if progress else ''}"
+
+
+def about_job(job: Job) -> str:
+    """Returns whose job it is, and of which kind."""
+    arm = Text.from_markup(arm_of(job)).plain
     seed = "" if seed_of(job) is None else f", seed {seed_of(job)}"
     about = f"dataset {job['dataset']}" if is_of_dataset(job) else arm + seed
-    return f"{about}, {KIND_WORDS[job['kind']]}: {state}{f' ({progress})' if progress else ''}"
+    return f"{about}, {KIND_WORDS[job['kind']]}"
 
 
 def _picture(jobs: Sequence[Job], headline: str, seconds: float, size: ConsoleDimensions) -> RenderableType:

@@ -31,6 +31,8 @@ class Warned:
 
     step: int
     sentence: str
+    kind: str = "remark"
+    """What it is about: collapse, starving, standing_still, or a remark. Attempts that follow are told the kinds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,12 @@ class FileReference(TypedDict):
     sha256: str
 
 
+class MapReference(FileReference):
+    """An embedding map that counts, and after how many steps it was drawn."""
+
+    step: int
+
+
 class Description(TypedDict):
     """All a run needs to know; it sees neither database nor queue."""
 
@@ -34,7 +40,18 @@ class Description(TypedDict):
     """Of the pretraining it starts from, or whose encoder measures a distance."""
     pretraining: dict[str, Any] | None
     """Configuration of the job that made the weights."""
+    initial: FileReference | None
+    """Of the earlier job that `initial` names."""
+    warned: list[str]
+    """Kinds of the warnings that earlier attempts told."""
+    embedding_maps: list[MapReference]
+    """Of earlier attempts."""
     threads: int
+    """Of the whole run."""
+    processes: int
+    """So many may share a pretraining's parts, if they divide them."""
+    devices: list[str]
+    """The GPUs of this run, as CUDA_VISIBLE_DEVICES names them; none where there is no GPU."""
 
 
 def file_hash(path: Path) -> str | None:

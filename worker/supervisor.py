@@ -7,7 +7,7 @@ import selectors
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,8 @@ from backend.jobs.schemas import JobStatus
 from backend.jobs.tables import JobRow
 from backend.settings import Settings
 from worker.fork_server import ForkedRun, ForkServer
-from worker.protocol import EXIT_DONE, EXIT_REFUSED, Description, FileReference
+from worker.protocol import EXIT_DONE, EXIT_REFUSED, Description, FileReference, MapReference
+from worker.told_warnings import ToldWarnings
 
 logger = logging.getLogger(__name__)
 
@@ -69,10 +70,13 @@ class Supervisor:
         fork_server: ForkServer,
         threads: int,
         stopping: threading.Event,
+        devices: Sequence[str] = (),
     ) -> None:
         self._claimed, self._database, self._settings = claimed, database, settings
         self._fork_server, self._threads, self._stopping = fork_server, threads, stopping
+        self._devices = list(devices)
         self._told = _Told()
+        self._warnings = ToldWarnings({})
         self._rest = dict.fromkeys(_STREAMS, b"")
         self._lines = 0
         self._ended: dict[str, Any] = {}
@@ -108,6 +112,9 @@ class Supervisor:
             checkpoints = outputs.newest_files(session, claimed.job_id, "checkpoint", limit=CHECKPOINTS_KEPT)
             maker = outputs.maker_of_weights(session, claimed)
             weights = [] if maker is None else outputs.newest_files(session, maker.id, "weights", limit=1)
+            initial = outputs.initial_weights(session, claimed)
+            maps = outputs.newest_files(session, claimed.job_id, "embedding_map")
+            self._warnings = ToldWarnings(session.get_one(JobRow, claimed.job_id).facts)
         return Description(
             config=claimed.config,
             folder=str(folder),
@@ -118,7 +125,16 @@ class Supervisor:
             checkpoints=[FileReference(path=str(artifacts / row.path), sha256=row.sha256) for row in checkpoints],
             weights=next((FileReference(path=str(artifacts / row.path), sha256=row.sha256) for row in weights), None),
             pretraining=None if maker is None else maker.config,
+            initial=(
+                None if initial is None else FileReference(path=str(artifacts / initial.path), sha256=initial.sha256)
+            ),
+            warned=self._warnings.kinds,
+            embedding_maps=[
+                MapReference(step=row.step, path=str(artifacts / row.path), sha256=row.sha256) for row in maps
+            ],
             threads=self._threads,
+            processes=self._settings.processes_per_job,
+            devices=self._devices,
         )
 
     def _watch(self, run: ForkedRun) -> None:
@@ -165,7 +181,8 @@ class Supervisor:
         told = self._told
         match event["event"]:
             case "started":
-                told.columns |= {key: event[key] for key in ("step", "total_steps", "facts")}
+                told.columns |= {key: event[key] for key in ("step", "total_steps")}
+                told.columns["facts"] = self._warnings.facts(event["facts"])
                 if event["step"]:
                     self._take_line("pairlab", f"attempt {self._claimed.attempt} goes on from step {event['step']:,}")
             case "metrics":
@@ -178,7 +195,9 @@ class Supervisor:
             case "log":
                 self._take_line("pairlab", event["text"])
             case "warning":
-                self._take_line("pairlab", f"step {event['step']:,}: {event['sentence']}")
+                if self._warnings.add(event):
+                    told.columns["facts"] = self._warnings.facts()
+                    self._take_line("pairlab", f"warning, step {event['step']:,}: {event['sentence']}")
             case "finished":
                 told.columns["step"] = event["step"]
                 self._ended = event
@@ -290,7 +309,8 @@ class Supervisor:
     def _succeeding(self, results: dict[str, Any]) -> Ending:
         def succeed(session: Session) -> JobRow:
             self._superseded += outputs.forget_checkpoints(session, self._claimed, keep=1)
-            return leases.finish(session, self._claimed, "succeeded", results=results)
+            kept = {**results, **self._warnings.results()}
+            return leases.finish(session, self._claimed, "succeeded", results=kept)
 
         return succeed
 

@@ -13,7 +13,8 @@ from backend.jobs.leases import Claim, hold
 from backend.jobs.repository import find_succeeded
 from backend.jobs.tables import JobRow
 
-SAME_PREDICTION = ("scene", "protocol", "acquisition")
+SAME = {"prediction": ("scene", "protocol", "acquisition"), "embedding_map": ()}
+"""Kinds of files that an attempt may make once more: what tells two of them apart, beside the step."""
 
 
 def record_file(
@@ -27,12 +28,12 @@ def record_file(
     sha256: str,
     details: Mapping[str, Any],
 ) -> ArtifactRow | None:
-    """Returns the file's row: from now on it counts. None for a prediction that an earlier attempt made too.
+    """Returns the file's row: from now on it counts. None for a prediction or map that an earlier attempt made too.
 
     Args:
         session: a writing one.
         claimed: the job that wrote it.
-        kind: checkpoint, weights, prediction or results.
+        kind: checkpoint, weights, prediction, results or embedding_map.
         step: after which it was written.
         path: below the artifacts folder.
         size: in bytes.
@@ -43,7 +44,7 @@ def record_file(
         StaleFenceError: the job is no longer this worker's.
     """
     hold(session, claimed)
-    if kind == "prediction" and _predicted(session, claimed.job_id, step, details):
+    if kind in SAME and _made_before(session, claimed.job_id, kind, step, details):
         return None
     row = ArtifactRow(
         id=uuid4().hex,
@@ -78,11 +79,20 @@ def maker_of_weights(session: Session, claimed: Claim) -> JobRow | None:
     A segmentation starts from the job it waited for; an embedding distance names a pretraining by its key.
     """
     config = claimed.config
-    if config["kind"] == "segment" and claimed.depends_on is not None:
+    if config["kind"] == "segment" and config["pretrain"] is not None and claimed.depends_on is not None:
         return session.get_one(JobRow, claimed.depends_on)
     if config["kind"] == "score":
         return find_succeeded(session, str(config["score"].get("weights")), kind="pretrain")
     return None
+
+
+def initial_weights(session: Session, claimed: Claim) -> ArtifactRow | None:
+    """Returns the weights of the earlier pretraining that a job names as its initial ones; None where it names none."""
+    initial = claimed.config.get("initial") or {}
+    if initial.get("source") != "job":
+        return None
+    maker = find_succeeded(session, initial["key"], kind="pretrain")
+    return None if maker is None else next(iter(newest_files(session, maker.id, "weights", limit=1)), None)
 
 
 def forget_checkpoints(session: Session, claimed: Claim, *, keep: int) -> list[str]:
@@ -111,9 +121,9 @@ def attempt_folder(artifacts: Path, claimed: Claim) -> Path:
     return artifacts / claimed.job_id / str(claimed.attempt)
 
 
-def _predicted(session: Session, job_id: str, step: int, details: Mapping[str, Any]) -> bool:
+def _made_before(session: Session, job_id: str, kind: str, step: int, details: Mapping[str, Any]) -> bool:
     query = select(ArtifactRow.details).where(
-        ArtifactRow.job_id == job_id, ArtifactRow.kind == "prediction", ArtifactRow.step == step
+        ArtifactRow.job_id == job_id, ArtifactRow.kind == kind, ArtifactRow.step == step
     )
-    identity = [details.get(key) for key in SAME_PREDICTION]
-    return any([told.get(key) for key in SAME_PREDICTION] == identity for told in session.scalars(query))
+    identity = [details.get(key) for key in SAME[kind]]
+    return any([told.get(key) for key in SAME[kind]] == identity for told in session.scalars(query))

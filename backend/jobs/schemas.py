@@ -36,6 +36,14 @@ class JobUse(BaseModel):
     seed: int
 
 
+class JobWarning(BaseModel):
+    """What a run told its owner while it went on."""
+
+    step: int
+    sentence: str
+    """With the numbers, and what to do."""
+
+
 class JobRead(BaseModel):
     """One job of a list."""
 
@@ -60,6 +68,8 @@ class JobRead(BaseModel):
     """A sentence for the user, where the job failed."""
     latest: dict[str, float]
     """Newest value of each metric key."""
+    warnings: list[JobWarning]
+    """That it collapses, starves, does not learn: of all its attempts, each once, in the order they were told."""
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

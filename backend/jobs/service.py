@@ -11,7 +11,7 @@ from backend.datasets.schemas import Page
 from backend.errors import InvalidError, NotFoundError
 from backend.jobs import events, queue, repository
 from backend.jobs.schemas import JobDetail, JobRead, JobStatus, JobUse, LogLine, LogRead, MetricPoint, MetricsRead
-from backend.jobs.tables import JobEventRow, JobRow
+from backend.jobs.tables import WARNED, JobEventRow, JobRow
 
 LIST_NAME = "jobs"
 Change = Callable[[Session, str], JobRow]
@@ -45,8 +45,9 @@ def get(context: Context, job_id: str) -> JobDetail:
     with context.database.read() as session:
         row = find(session, job_id)
         (job,) = read_jobs(session, [row])
+    facts = {key: value for key, value in row.facts.items() if key != WARNED}
     return JobDetail.model_validate(
-        job.model_dump() | {"config": row.config, "facts": row.facts, "results": row.results, "last_seq": row.last_seq}
+        job.model_dump() | {"config": row.config, "facts": facts, "results": row.results, "last_seq": row.last_seq}
     )
 
 
@@ -124,6 +125,7 @@ def _read(row: JobRow, uses: list[JobUse]) -> JobRead:
             "worker": row.worker,
             "error": row.error,
             "latest": row.latest,
+            "warnings": row.facts.get(WARNED, ()),
             "created_at": row.created_at,
             "started_at": row.started_at,
             "finished_at": row.finished_at,

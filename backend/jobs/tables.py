@@ -6,6 +6,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from backend.database import Table, now
 
+WARNED = "warned"
+"""Key, in facts and results of a job, of what its run warned of: list of {step, kind, sentence}."""
+
 
 class JobRow(Table):
     """One unit of work. The row is the truth; the queue's message only says that there is something to claim."""

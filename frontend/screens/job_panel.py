@@ -21,6 +21,8 @@ from frontend.page import (
 from frontend.palette import STATUS_COLOURS, curve_colours
 from frontend.score_wording import score_title
 from frontend.screens.job_facts import show_about
+from frontend.screens.job_learning import show_chart, show_learning, show_warnings
+from frontend.screens.job_maps import show_maps
 from frontend.wording import (
     KIND_WORDS,
     duration,
@@ -45,11 +47,6 @@ MAX_POINTS = 200
 MAX_LOG_LINES = 500
 SPEEDS = {"labels_per_s": "labels", "pixels_per_s": "pixels", "scenes_per_s": "scenes"}
 """Metrics of index and score jobs, in the order of their passes: scenes per second."""
-SPEED_CURVES = {
-    "learning_rate": "Learning rate",
-    "pairs_per_s": "Pairs per second",
-    "waiting_share": "Share of time spent waiting for batches",
-}
 KEPT = "job-panel"
 TABLE = "jobs-table"
 """Counts the tables that a job was closed of."""
@@ -74,9 +71,15 @@ def show_panel(job_id: str, live: bool) -> None:
             st.rerun(scope="app")
         show_head(job)
         kept = refreshed(job)
-        curves, log, about = st.tabs(["Curves", "Log", "Configuration"], key="job-tab", on_change="ignore")
+        drawn = ["Maps"] if job["kind"] == "pretrain" else []
+        curves, *maps, log, about = st.tabs(
+            ["Curves", *drawn, "Log", "Configuration"], key=f"job-tab-{job['kind']}", on_change="ignore"
+        )
         with curves:
             show_curves(job, kept["points"])
+        for tab in maps:
+            with tab:
+                show_maps(job)
         with log:
             show_log(kept["lines"])
         with about:
@@ -98,12 +101,30 @@ def show_head(job: JobDetail) -> None:
         for action in ACTIONS.get(job["status"], ()):
             if st.button(action.capitalize(), key=f"job-{action}", disabled=job["requested"] is not None):
                 request(job["id"], action)
+        if job["kind"] == "pretrain" and job["status"] == "succeeded":
+            show_export(job["id"])
         if st.button("Close", key="job-close", type="tertiary"):
             drop_parameters("job")
             st.session_state[TABLE] = st.session_state.get(TABLE, 0) + 1
             st.rerun(scope="app")
     if job["error"]:
         st.error(plain(sentence(job["error"])))
+    show_warnings(job["warnings"])
+
+
+def show_export(job: str) -> None:
+    """Shows the button that makes and downloads the archive of a finished pretraining."""
+    st.download_button(
+        "Export",
+        data=lambda: b"".join(client().export(job)),
+        file_name=f"pairlab-{job[:8]}.zip",
+        mime="application/zip",
+        on_click="ignore",
+        icon=":material/download:",
+        help="Encoder for timm and segmentation-models-pytorch (safetensors), configuration, model card and a snippet "
+        "that loads it; as `pairlab export` writes them.",
+        key="job-export",
+    )
 
 
 def progress_words(job: JobDetail) -> str:
@@ -162,11 +183,7 @@ def show_curves(job: JobDetail, points: list[MetricPoint]) -> None:
         )
         return
     if job["kind"] == "pretrain":
-        rows = [point for point in points if point["key"] == "loss"]
-        chart(rows, lines(title="Contrastive loss", height=260), "curve-loss")
-        with st.expander("Learning rate and speed"):
-            for key, words in SPEED_CURVES.items():
-                chart([each for each in points if each["key"] == key], lines(title=words, height=150), f"curve-{key}")
+        show_learning(job, points)
         return
     if job["kind"] in ("index", "score"):
         speeds = [(SPEEDS[each["key"]], each) for each in points if each["key"] in SPEEDS]
@@ -198,12 +215,7 @@ def show_series(title: str, points: Iterable[tuple[str, MetricPoint]], *, scale:
     """Shows several curves in one chart."""
     rows = [{"series": name, "step": point["step"], "value": scale * point["value"]} for name, point in points]
     names = list(dict.fromkeys(str(row["series"]) for row in rows))
-    chart(rows, lines(title=title, colours=curve_colours(names), height=290), key)
-
-
-def chart(rows: Iterable[Mapping[str, Any]], spec: dict[str, Any], key: str) -> None:
-    """Shows a chart that keeps its place while rows are added."""
-    st.vega_lite_chart([dict(row) for row in rows], spec, key=key, alt=str(spec["title"]["text"]))
+    show_chart(rows, lines(title=title, colours=curve_colours(names), height=290), key)
 
 
 def show_log(log: list[LogLine]) -> None:

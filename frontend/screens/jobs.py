@@ -203,7 +203,7 @@ def row_of(job: Job, titles: Mapping[str, str], *, of_dataset: bool) -> Mapping[
     return {
         "job": titles[job["id"]] if of_dataset and job["id"] in titles else KIND_WORDS[job["kind"]],
         **about,
-        "state": state_words(job) + wish,
+        "state": state_words(job) + wish + (", with a warning" if job["warnings"] else ""),
         "progress": round(100 * progress_of(job)),
         "time left": duration(job["seconds_left"]) if job["status"] == "running" else "",
         "newest": newest(job),

@@ -61,6 +61,8 @@ EVERY_METHOD: list[Callable[[ApiClient], Any]] = [
     lambda client: client.logs("j1"),
     lambda client: client.predictions("j1"),
     lambda client: client.artifacts("j1"),
+    lambda client: client.artifacts("j1", kind="embedding_map", step=10),
+    lambda client: client.embedding_maps("j1"),
     lambda client: client.system(),
     lambda client: client.ready(),
     lambda client: client.answers(),

@@ -9,6 +9,7 @@ SPECS = {
     "one curve": lines(title="loss"),
     "curves": lines(title="IoU", colours={"intact": "#0072B2", "damaged": "#E69F00"}, domain=(0, 100)),
     "logarithmic": lines(title="loss", logarithmic=True),
+    "a curve and a level": lines(title="spread", level=(1.0, "1/√dim")),
     "dots": seed_dots(arms=["a", "b"], colours={"a": "#0072B2", "b": "#E69F00"}, domain=(40, 60), band=(49, 51)),
     "dots without reference": seed_dots(arms=["a"], colours={"a": "#0072B2"}, domain=(40, 60), band=None),
     "rates": rate_curves(x_title="x", y_title="y", colours={"CVA": "#0072B2"}, chance=None),
@@ -38,3 +39,12 @@ def test_guessing_is_a_diagonal_or_a_level() -> None:
 
     assert dashed(None) == [{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 1.0}]
     assert dashed(0.25) == [{"x": 0.0, "y": 0.25}, {"x": 1.0, "y": 0.25}]
+
+
+def test_a_level_is_a_dashed_line_with_its_name_across_the_chart() -> None:
+    rule, name, curve = lines(title="spread", level=(0.05, "5 %"))["layer"]
+    assert rule["data"]["values"] == name["data"]["values"] == [{"value": 0.05, "words": "5 %"}]
+    assert rule["mark"]["strokeDash"]
+    assert name["encoding"]["text"]["field"] == "words"
+    assert "data" not in curve
+    assert {layer["encoding"]["y"]["field"] for layer in (rule, name, curve)} == {"value"}

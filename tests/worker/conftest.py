@@ -48,6 +48,7 @@ class Installation:
             "PAIRLAB_HARDWARE": self.settings.hardware,
             "PAIRLAB_LEASE_SECONDS": str(self.settings.lease_seconds),
             "PAIRLAB_CANCEL_GRACE_SECONDS": str(self.settings.cancel_grace_seconds),
+            "PAIRLAB_PROCESSES_PER_JOB": str(self.settings.processes_per_job),
             "PAIRLAB_DATA_ROOTS": ":".join(f"{name}={root}" for name, root in self.settings.data_roots.items()),
             "OMP_NUM_THREADS": "1",
         }

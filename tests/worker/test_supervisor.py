@@ -45,15 +45,19 @@ def test_a_pretraining_and_its_segmentation_succeed(shared: Installation, worker
     assert (done.status, done.step, done.total_steps, done.attempt) == ("succeeded", 30, 30, 1)
     assert done.results["pairs"] == 40
     assert done.facts["device"] == "cpu"
-    assert done.latest.keys() == {"loss", "learning_rate", "pairs_per_s", "waiting_share"}
+    assert {"loss", "learning_rate", "pairs_per_s", "waiting_share", "embeddings/deviation"} <= done.latest.keys()
     assert set(shared.job(segment).results["protocols"]) == {"linear_probe", "fine_tuning"}
-    assert Counter(row.kind for row in files(shared, pretrain)) == {"checkpoint": 1, "weights": 1}
+    assert Counter(row.kind for row in files(shared, pretrain)) == {
+        "checkpoint": 1,
+        "weights": 1,
+        "embedding_map": 10,
+    }
     for row in (*files(shared, pretrain), *files(shared, segment)):
         content = (shared.settings.artifacts / row.path).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (row.bytes, row.sha256)
         assert row.path.startswith(f"{row.job_id}/1/")
     written = [path.name for path in (shared.settings.artifacts / pretrain / "1").iterdir()]
-    assert sorted(written) == ["checkpoint-00000030.safetensors", "weights.safetensors"]
+    assert sorted(written) == ["checkpoint-00000030.safetensors", "embedding-maps", "weights.safetensors"]
     assert states(shared, pretrain) == ["queued", "running", "succeeded"]
     assert states(shared, segment) == ["blocked", "queued", "running", "succeeded"]
     steps = [event.step for event in told(shared, pretrain) if event.metric == "loss"]
@@ -68,7 +72,8 @@ def test_a_cancelled_run_stops_behind_a_checkpoint(shared: Installation, worker:
         repository.request(session, pretrain, "cancel")
     cancelled = shared.wait(pretrain, lambda job: job.status == "cancelled")
     assert cancelled.requested is None
-    assert [(row.kind, row.step) for row in files(shared, pretrain)] == [("checkpoint", cancelled.step)]
+    kept = [(row.kind, row.step) for row in files(shared, pretrain) if row.kind != "embedding_map"]
+    assert kept == [("checkpoint", cancelled.step)]
     assert shared.job(segment).status == "failed"
     wait_until(lambda: runs_of(worker) == [], 10, "the cancelled run is left")
 
@@ -90,6 +95,8 @@ def test_a_paused_run_goes_on_where_it_stopped(shared: Installation, worker: Wor
     steps = [event.step or 0 for event in told(shared, pretrain) if event.metric == "loss"]
     assert steps == sorted(set(steps))
     assert steps[-1] == 150
+    maps = [row.step for row in files(shared, pretrain) if row.kind == "embedding_map"]
+    assert sorted(maps) == [round(150 * moment / 9) for moment in range(10)]
 
 
 def test_a_run_that_does_not_heed_a_cancel_is_killed(shared: Installation, worker: Worker) -> None:

@@ -2,8 +2,9 @@
 
 import json
 import os
+import select
 import selectors
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ def describe(
     index_folder: Path | None = None,
     roots: Mapping[str, Path] | None = None,
     threads: int = 1,
+    processes: int = 1,
 ) -> Description:
     """Returns the description of a first attempt."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,8 +43,21 @@ def describe(
         checkpoints=[],
         weights=None,
         pretraining=None,
+        initial=None,
+        warned=[],
+        embedding_maps=[],
         threads=threads,
+        processes=processes,
+        devices=[],
     )
+
+
+def event_lines(run: ForkedRun) -> Iterator[dict[str, Any]]:
+    """Yields what a run tells, as it tells it, until it has ended; its output may not be longer than a pipe holds."""
+    rest = b""
+    while select.select([run.events], [], [], 60)[0] and (content := os.read(run.events, 1 << 16)):
+        *lines, rest = (rest + content).split(b"\n")  # a killed run may leave half a line
+        yield from map(json.loads, lines)
 
 
 def follow(run: ForkedRun) -> Whole:

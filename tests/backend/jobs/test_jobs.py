@@ -116,3 +116,24 @@ def test_the_system_tells_workers_and_what_waits(client: TestClient, context: Co
     with context.database.write() as session:
         workers.note_gone(session, "here")
         assert workers.known_slots(session) is None
+
+
+def test_what_a_run_warned_of_stands_in_the_job_and_not_among_its_facts(
+    client: TestClient, context: Context, job_ids: list[str]
+) -> None:
+    told = [
+        {"step": 14, "kind": "collapse", "sentence": "The embeddings collapse."},
+        {"step": 46, "kind": "starving", "sentence": "The training waits."},
+    ]
+    claimed = claim(context)
+    with context.database.write() as session:
+        leases.hold(session, claimed, facts={"device": "cpu", "warned": told})
+        leases.finish(session, claimed, "succeeded", results={"pairs": 20, "warned": told})
+    detail = get(client, f"/jobs/{claimed.job_id}")
+    expected = [{"step": each["step"], "sentence": each["sentence"]} for each in told]
+    assert detail["warnings"] == expected
+    assert detail["facts"] == {"device": "cpu"}
+    assert detail["results"] == {"pairs": 20, "warned": told}
+    listed = {job["id"]: job["warnings"] for job in get(client, "/jobs")["items"]}
+    assert {job: warnings for job, warnings in listed.items() if warnings} == {claimed.job_id: expected}
+    assert len(listed) == len(job_ids)

@@ -221,3 +221,25 @@ def test_a_prediction_made_twice_counts_once(database: Database) -> None:
         return row is not None
 
     assert [record("1/a.png"), record("2/a.png")] == [True, False]
+
+
+@pytest.mark.usefixtures("jobs")
+def test_an_embedding_map_drawn_again_by_a_later_attempt_counts_once(database: Database) -> None:
+    def record(attempt: int, step: int) -> bool:
+        claimed = claim(database)
+        with database.write() as session:
+            row = outputs.record_file(
+                session,
+                claimed,
+                kind="embedding_map",
+                step=step,
+                path=f"{attempt}/{step}.png",
+                size=1,
+                sha256=f"{attempt}",
+                details={"cells": 16, "explained": [0.1 * attempt], "tiles": []},
+            )
+        with database.write() as session:
+            leases.give_back(session, claimed)
+        return row is not None
+
+    assert [record(1, 0), record(1, 10), record(2, 10), record(2, 20)] == [True, True, False, True]

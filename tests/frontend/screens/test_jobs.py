@@ -1,8 +1,13 @@
+import json
+import re
+
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from frontend.api_client import ApiClient
 from frontend.api_records import ExperimentDetail, Job
 from tests.frontend.screens.conftest import EXPERIMENT, charts, opened_screen, texts
+from tests.live_stack import LiveStack
 
 
 def job_of(experiment: ExperimentDetail, kind: str, arm: str) -> Job:
@@ -21,14 +26,56 @@ def test_every_job_has_its_row(finished: ExperimentDetail) -> None:
     assert "6 of 6 jobs over" in app.get("progress")[0].proto.text
 
 
-@pytest.mark.parametrize("kind", ["pretrain", "segment"])
-def test_the_address_opens_one_job_with_its_curves_and_log(finished: ExperimentDetail, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "tabs"),
+    [("pretrain", ["Curves", "Maps", "Log", "Configuration"]), ("segment", ["Curves", "Log", "Configuration"])],
+)
+def test_the_address_opens_one_job_with_its_curves_and_log(
+    finished: ExperimentDetail, kind: str, tabs: list[str]
+) -> None:
     job = job_of(finished, kind, "half noisy")
     app = opened_screen("jobs", experiment=finished["id"], job=job["id"])
     assert not app.exception
-    assert len(charts(app)) == 4
-    assert [tab.label for tab in app.tabs] == ["Curves", "Log", "Configuration"]
+    assert len(charts(app)) == (11 if kind == "pretrain" else 4)
+    assert [tab.label for tab in app.tabs] == tabs
     assert '"kind"' in app.json[0].value
+
+
+def test_a_pretraining_tells_whether_it_learns(finished: ExperimentDetail) -> None:
+    app = opened_screen("jobs", experiment=finished["id"], job=job_of(finished, "pretrain", "half noisy")["id"])
+    assert [each.label for each in app.expander] == ["Experiment file", "Does it learn?", "Learning rate and speed"]
+    titles = [json.loads(chart.proto.spec)["title"]["text"] for chart in charts(app)]  # type: ignore[attr-defined]
+    assert titles[0] == "Contrastive loss"
+    assert {"Spread of embeddings", "Effective rank of embeddings", "Gradient norm", "Pairs per second"} <= set(titles)
+    assert "effective dimensions" in texts(app)
+
+
+def test_only_a_finished_pretraining_can_be_exported(finished: ExperimentDetail) -> None:
+    for kind, buttons in (("pretrain", ["Export"]), ("segment", [])):
+        app = opened_screen("jobs", experiment=finished["id"], job=job_of(finished, kind, "half noisy")["id"])
+        assert not app.exception
+        assert [each.proto.label for each in app.get("download_button")] == buttons
+
+
+def test_the_slider_leads_through_the_maps_of_a_pretraining(finished: ExperimentDetail, stack: LiveStack) -> None:
+    job = job_of(finished, "pretrain", "half noisy")
+    maps = stack.client.embedding_maps(job["id"])
+    app = opened_screen("jobs", experiment=finished["id"], job=job["id"])
+    slider = app.select_slider(key="job-map-step")
+    assert slider.value == maps[-1]["step"]
+    assert len(slider.options) == len(maps) >= 8
+    assert shown_map(app) == maps[-1]["url"]
+    slider.set_value(0).run()
+    assert not app.exception
+    assert shown_map(app) == maps[0]["url"]
+
+
+def shown_map(app: AppTest) -> str:
+    """Returns the address of the map that stands beside the first chip."""
+    (html,) = [each.proto.body for each in app.get("html") if '<div class="pl-maps">' in each.proto.body]
+    match = re.search(r'<span><img src="([^"]+)"', html)
+    assert match is not None
+    return match[1]
 
 
 def test_a_job_that_is_not_there_is_a_sentence(finished: ExperimentDetail) -> None:

@@ -1,0 +1,120 @@
+"""One small pretraining of each contrastive method, and the linear probe behind it, through the library alone."""
+
+import tempfile
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+
+from pairlab.checkpoint import SavedFile
+from pairlab.events import Finished, Saved
+from pairlab.experiment.datasets import SyntheticDataset
+from pairlab.experiment.expansion import DatasetReference, PretrainJob, SegmentJob, expand
+from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.methods import Method
+from pairlab.pretraining import pretrain
+from pairlab.scenes.index import ChipIndex
+from pairlab.scenes.measuring import build_index
+from pairlab.scenes.synthetic import SyntheticSource
+from pairlab.segmentation import segment
+
+METHODS: tuple[str, ...] = tuple(TypeAdapter(Method).json_schema()["discriminator"]["mapping"])
+RANDOM = "random initialisation"
+PAIRINGS: dict[str, dict[str, Any]] = {
+    "same image": {"policy": "same_image"},
+    "temporal, clean": {"policy": "temporal", "noise": {"rate": 0.0, "control": "rerender"}},
+    "temporal, half noisy": {"policy": "temporal", "noise": {"rate": 0.5, "control": "rerender"}},
+}
+AUGMENTATION = {"brightness": 0.5, "contrast": 0.5, "saturation": 0.6, "hue": 0.2, "grayscale": 0.5, "blur": 0.2}
+"""As in experiments/quickstart.yaml: colours of objects are random, so they must not tell one place from another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is computed for a cell of the table."""
+
+    steps: int = 150
+    batch_size: int = 32
+    pairs: int = 1000
+    probe_steps: int = 150
+    dataset: SyntheticDataset = field(default_factory=SyntheticDataset)
+
+
+QUICK = Size(steps=2, batch_size=4, pairs=20, probe_steps=2, dataset=SyntheticDataset(train=48, validation=4, test=6))
+
+
+def probed(method: str, pairing: str, *, seed: int, size: Size) -> float:
+    """Returns the test mIoU, in points, of a linear probe on a network that a method pretrained; or on a random one.
+
+    Args:
+        method: its name, with its defaults; or RANDOM.
+        pairing: one of PAIRINGS; of no matter for RANDOM.
+        seed: of scenes, pairs, weights and labelled chips.
+        size: how much is computed.
+    """
+    jobs = [job.config for job in expand(_experiment(method, pairing, seed, size), _reference(size))]
+    source, index = _scenes(size.dataset.model_dump_json(), seed)
+    device, weights = torch.device("cpu"), None
+    with tempfile.TemporaryDirectory() as folder:
+        if method != RANDOM:
+            job = next(each for each in jobs if isinstance(each, PretrainJob))
+            events = pretrain(
+                job,
+                source,
+                index,
+                folder=Path(folder),
+                resume=None,
+                should_stop=_never,
+                device=device,
+                loader_workers=1,
+            )
+            for event in events:
+                if isinstance(event, Saved) and event.kind == "weights":
+                    weights = SavedFile(event.path, event.sha256)
+        probe = next(
+            each for each in jobs if isinstance(each, SegmentJob) and (each.pretrain is None) == (method == RANDOM)
+        )
+        *_, last = segment(
+            probe, source, index, folder=Path(folder), weights=weights, should_stop=_never, device=device
+        )
+    assert isinstance(last, Finished)
+    return 100 * float(last.results["protocols"]["linear_probe"]["test"]["miou"])
+
+
+def _experiment(method: str, pairing: str, seed: int, size: Size) -> Experiment:
+    return Experiment.model_validate(
+        {
+            "name": "methods",
+            "dataset": "synthetic",
+            "labels": {"scheme": "intact_damaged", "train_chips": 16},
+            "method": {"name": "pixel_infonce" if method == RANDOM else method},
+            "network": {"decoder_channels": 128},
+            "pretraining": {"steps": size.steps, "batch_size": size.batch_size, "augmentation": AUGMENTATION},
+            "arms": {
+                "random": {"baseline": "random_initialisation"},
+                "pretrained": {"pairing": {**PAIRINGS[pairing], "pairs": size.pairs}},
+            },
+            "reference": "pretrained",
+            "seeds": [seed],
+            "protocols": [
+                {"name": "linear_probe", "steps": size.probe_steps, "evaluate_every": size.probe_steps},
+            ],
+        }
+    )
+
+
+def _reference(size: Size) -> DatasetReference:
+    return DatasetReference(name="synthetic", config=size.dataset, fingerprint="0" * 64)
+
+
+@cache
+def _scenes(dataset: str, seed: int) -> tuple[SyntheticSource, ChipIndex]:
+    source = SyntheticSource(SyntheticDataset.model_validate_json(dataset), draw=seed)
+    return source, build_index(source).chips(64)
+
+
+def _never() -> bool:
+    return False
