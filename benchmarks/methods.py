@@ -5,7 +5,7 @@ With --cells FILE, each finished run is kept in that file, and a second start go
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -29,12 +29,12 @@ class Cell:
     seed: int
 
 
-def cells(seeds: tuple[int, ...]) -> Iterator[Cell]:
-    """Yields the runs of the table, whole tables of one seed before the next begins."""
+def cells(seeds: tuple[int, ...], methods: Sequence[str] = METHODS) -> Iterator[Cell]:
+    """Yields the runs of the table's rows, whole tables of one seed before the next begins."""
     for seed in seeds:
         yield Cell(RANDOM, next(iter(PAIRINGS)), seed)
         for pairing in ("temporal, clean", "temporal, half noisy", "same image"):
-            yield from (Cell(method, pairing, seed) for method in METHODS if possible(method, pairing))
+            yield from (Cell(method, pairing, seed) for method in methods if possible(method, pairing))
 
 
 def possible(method: str, pairing: str) -> bool:
@@ -94,13 +94,14 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--quick", action="store_true", help="a short form: shows that it runs, proves nothing")
     parser.add_argument("--cells", type=Path, help="file that keeps finished runs, and is gone on from")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, help="these rows alone")
     parser.add_argument("--threads", type=int, help="threads of torch; by itself all cores")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     size, seeds = (QUICK, SEEDS[:1]) if arguments.quick else (Size(), SEEDS)
     found = finished(arguments.cells, size)
-    for cell in cells(seeds):
+    for cell in cells(seeds, arguments.methods):
         if cell in found:
             continue
         found[cell] = probed(cell.method, cell.pairing, seed=cell.seed, size=size)
