@@ -1,5 +1,6 @@
 """One of two processes that take a step of every method together, and write down what came of it."""
 
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -39,3 +40,7 @@ def take_steps(rank: int, folder: Path) -> None:
     torch.save(found, folder / f"{rank}.pt")
     distributed.barrier()
     distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    take_steps(int(sys.argv[1]), Path(sys.argv[2]))

@@ -1,24 +1,34 @@
 """Two real processes against one: what they say to each other, and a step of every method."""
 
+import subprocess
+import sys
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch.multiprocessing.spawn import spawn
 
 from pairlab.engine.parts import Parts
 from pairlab.engine.shares import Shares
 from pairlab.engine.team import ALONE, Team
 from tests.pairlab.engine.small_steps import METHODS, PAIRS, built, outcome, step_of
-from tests.pairlab.engine.team_member import PARTS, SIZE, take_steps
+from tests.pairlab.engine.team_member import PARTS, SIZE
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What both processes have written down."""
     folder = tmp_path_factory.mktemp("team")
-    spawn(take_steps, (folder,), nprocs=SIZE)  # type: ignore[no-untyped-call]
+    command = [sys.executable, "-m", "tests.pairlab.engine.team_member"]
+    members = [subprocess.Popen([*command, str(rank), str(folder)], cwd=ROOT) for rank in range(SIZE)]
+    try:
+        assert [member.wait(300) for member in members] == [0] * SIZE
+    finally:
+        for member in members:
+            member.kill()
     return [torch.load(folder / f"{rank}.pt") for rank in range(SIZE)]
 
 
