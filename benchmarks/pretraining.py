@@ -48,7 +48,7 @@ def measure(quick: bool) -> Sequence[Row]:
 def peer_rows(chips: StoredChips, size: int, *, quick: bool) -> list[Row]:
     """Returns the rows beside Lightly's recipe on the same chips, with what each of PairLab's means adds to it."""
     batch, turn, rounds = (4, 1, 1) if quick else (32, 5, 5)
-    pairs = 8 * batch if quick else 1000
+    pairs = 8 * batch if quick else 500
     job = simclr_job(
         size=size,
         batch=batch,
