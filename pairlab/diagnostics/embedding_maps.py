@@ -1,6 +1,5 @@
 """What a network makes of a few places while it learns, as pictures."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -15,7 +14,7 @@ from torch import nn
 from pairlab.diagnostics.earlier import NOTHING_EARLIER, Earlier
 from pairlab.diagnostics.feature_colours import colour_features
 from pairlab.diagnostics.map_places import MapPlace, map_places
-from pairlab.events import Saved
+from pairlab.events import Saved, Warned
 from pairlab.networks import on_grid
 from pairlab.pairing.pair import PairList
 from pairlab.precision import Precision
@@ -64,16 +63,13 @@ class EmbeddingMaps:
         self._before = earlier.newest_map(first_step)
         self._places: list[MapPlace] | None = None
 
-    def drawn(self, step: int, network: nn.Module, *, folder: Path) -> Iterator[Saved]:
+    def drawn(self, step: int, network: nn.Module, *, folder: Path) -> Iterator[Saved | Warned]:
         """Yields the map that is due behind a step, written whole: one row per place, one column per acquisition.
 
         Args:
             step: steps that were done; 0 before the first.
             network: images (batch, bands, height, width) → features (batch, channels, height/s, width/s).
-            folder: of the run.
-
-        Raises:
-            OSError: the file cannot be written.
+            folder: of the run. A map that cannot be written there is told, and ends no run.
         """
         if step not in self._due:
             return
@@ -88,7 +84,11 @@ class EmbeddingMaps:
         colours = colour_features(features, before=before)
         self._before = _sheet(colours.pixels, rows=len(self._places))
         path = folder / "embedding-maps" / f"{step:08d}.png"
-        digest = _write(path, self._before)
+        try:
+            digest = _write(path, self._before)
+        except OSError as error:
+            yield Warned(step, f"The embedding map cannot be written ({error.strerror or error}): it is left out.")
+            return
         details = {
             "cells": cells,
             "explained": list(colours.explained),
@@ -153,6 +153,9 @@ def _write(path: Path, sheet: UInt8Array) -> str:
     content = encoded.tobytes()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return sha256(content).hexdigest()

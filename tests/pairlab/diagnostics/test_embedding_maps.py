@@ -13,7 +13,7 @@ from pairlab.checkpoint import SavedFile
 from pairlab.diagnostics.earlier import Earlier, EarlierMap
 from pairlab.diagnostics.embedding_maps import EmbeddingMaps
 from pairlab.diagnostics.map_places import map_places
-from pairlab.events import Event, Saved
+from pairlab.events import Event, Finished, Saved, Warned
 from pairlab.experiment.datasets import SyntheticDataset
 from pairlab.networks import build_network
 from pairlab.pairing.job_pairs import pairs_of
@@ -159,3 +159,16 @@ def test_every_module_is_left_in_the_mode_it_was_in(scenes: tuple[SyntheticSourc
     assert network.training
     assert not frozen.training
     assert all(each == 0 for each in counted)
+
+
+def test_a_map_that_cannot_be_written_is_told_and_ends_no_run(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "embedding-maps").write_text("a file where the folder of maps belongs")
+    events = list(run(pretrain_job(pretraining=SHORTER), folder))
+    assert not saved(events, "embedding_map")
+    told = [event for event in events if isinstance(event, Warned) and "embedding map" in event.sentence]
+    assert len(told) == 5  # as many as there are moments in four steps
+    assert "File exists" in told[0].sentence
+    assert isinstance(events[-1], Finished)
+    assert len(saved(events, "weights")) == 1
