@@ -151,6 +151,16 @@ def test_a_global_methods_main_numbers_are_edited_in_the_file(app: AppTest, name
     assert draft(app).method.model_dump(exclude_unset=True) == {"name": name, **wanted}
 
 
+@pytest.mark.usefixtures("api")
+def test_a_method_that_does_not_fit_an_arm_is_refused_in_words_and_nothing_is_lost() -> None:
+    app = opened_screen("design", example="quickstart")
+    before = app.session_state[TEXT]
+    app.selectbox(key=field(app, "method")).set_value("seco").run()
+    assert not app.exception
+    assert "seco learns from what differs between two dates" in app.error[0].value
+    assert app.session_state[TEXT] == before
+
+
 @pytest.mark.parametrize("name", ["pixel_infonce", "densecl", "pixpro", "vicregl"])
 def test_a_dense_methods_grid_is_chosen_and_its_default_leaves_the_file(app: AppTest, name: str) -> None:
     app.selectbox(key=field(app, "method")).set_value(name).run()
