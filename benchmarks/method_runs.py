@@ -14,7 +14,7 @@ from pairlab.events import Finished, Saved
 from pairlab.experiment.datasets import SyntheticDataset
 from pairlab.experiment.expansion import DatasetReference, PretrainJob, SegmentJob, expand
 from pairlab.experiment.experiment import Experiment
-from pairlab.experiment.methods import Method
+from pairlab.experiment.methods import Method, trains_decoder
 from pairlab.pretraining import pretrain
 from pairlab.scenes.index import ChipIndex
 from pairlab.scenes.measuring import build_index
@@ -29,14 +29,16 @@ PAIRINGS: dict[str, dict[str, Any]] = {
     "temporal, half noisy": {"policy": "temporal", "noise": {"rate": 0.5, "control": "rerender"}},
 }
 AUGMENTATION = {"brightness": 0.5, "contrast": 0.5, "saturation": 0.6, "hue": 0.2, "grayscale": 0.5, "blur": 0.2}
-"""As in experiments/quickstart.yaml: colours of objects are random, so they must not tell one place from another."""
+"""Of dense methods, as in experiments/quickstart.yaml: colours of objects are random, and must not tell places."""
+GLOBAL_AUGMENTATION = {"brightness": 0.4, "contrast": 0.4, "grayscale": 1.0, "blur": 0.2, "crop_scale": [0.7, 1.0]}
+"""Of methods of whole images: grey views, since colour alone would tell images apart, that share most of the ground."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
     """How much is computed for a cell of the table."""
 
-    steps: int = 150
+    steps: int = 250
     batch_size: int = 32
     pairs: int = 1000
     probe_steps: int = 150
@@ -85,14 +87,21 @@ def probed(method: str, pairing: str, *, seed: int, size: Size) -> float:
 
 
 def _experiment(method: str, pairing: str, seed: int, size: Size) -> Experiment:
+    name = "pixel_infonce" if method == RANDOM else method
+    dense = trains_decoder(TypeAdapter[Method](Method).validate_python({"name": name}))
     return Experiment.model_validate(
         {
             "name": "methods",
             "dataset": "synthetic",
             "labels": {"scheme": "intact_damaged", "train_chips": 16},
-            "method": {"name": "pixel_infonce" if method == RANDOM else method},
+            "method": {"name": name},
             "network": {"decoder_channels": 128},
-            "pretraining": {"steps": size.steps, "batch_size": size.batch_size, "augmentation": AUGMENTATION},
+            "transfer": "encoder",  # what all methods train
+            "pretraining": {
+                "steps": size.steps,
+                "batch_size": size.batch_size,
+                "augmentation": AUGMENTATION if dense else GLOBAL_AUGMENTATION,
+            },
             "arms": {
                 "random": {"baseline": "random_initialisation"},
                 "pretrained": {"pairing": {**PAIRINGS[pairing], "pairs": size.pairs}},

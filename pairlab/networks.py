@@ -124,6 +124,28 @@ class EncoderPyramid(nn.Module):
         ]
 
 
+class PooledLevels(nn.Module):
+    """All levels of an encoder, each averaged over its positions: images → (batch, channels, 1, 1).
+
+    What methods of whole images learn from. The papers pool the deepest level alone, for classifying images; here the
+    finer levels, which segmentation reads, learn from the loss itself and not only through the deepest.
+    """
+
+    def __init__(self, network: DenseNetwork, *, size: int) -> None:
+        """Takes the encoder of a network for images of so many pixels a side."""
+        super().__init__()
+        self.pyramid = EncoderPyramid(network, bands=network.bands, size=size)
+        self.channels = self.pyramid.channels
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the levels' means, the finest level's first."""
+        return torch.cat([pooled(level) for level in self.pyramid(images)], dim=1)[:, :, None, None]
+
+
+Learner = DenseNetwork | PooledLevels
+"""What images go through on their way to a method: features (batch, channels, …), with the number of their channels."""
+
+
 def joined(levels: Sequence[Tensor]) -> Tensor:
     """Returns levels (batch, channels, …) as one tensor at the size of the largest, interpolated and concatenated."""
     size = max((level.shape[-2], level.shape[-1]) for level in levels)

@@ -135,7 +135,7 @@ def _trained(
     began_at = saved_at = run.step
     every = max(1, total // METRIC_POINTS)
     loss = math.nan
-    yield from maps.drawn(run.step, run.network, folder=folder)
+    yield from maps.drawn(run.step, run.shown, folder=folder)
     batches = clock.waiting(run.batches.ahead(run.step, total, workers=loader_workers))
     for batch, views in with_views(batches, run.views, device=run.device):
         watched = run.step == 0 or (run.step + 1) % every == 0 or run.step + 1 == total
@@ -156,7 +156,7 @@ def _trained(
             values = {key: value for key, value in values.items() if math.isfinite(value)}
             yield Metrics(step=step, values=values, seconds_left=(total - step) / speed)
             yield from diagnostics.warnings(step, values)
-        yield from maps.drawn(step, run.network, folder=folder)
+        yield from maps.drawn(step, run.shown, folder=folder)
         due = stopping or step % training.checkpoint_every == 0 or step == total
         if due and step != saved_at:
             if run.team.leads:

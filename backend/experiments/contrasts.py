@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.methods import in_words, trains_decoder
 
 TRANSDUCTIVE = (
     "transductive: pretraining sees the images of the validation and test splits too, without their labels; scores "
@@ -62,15 +63,20 @@ def unmatched_exposure(experiment: Experiment, matched: Mapping[str, bool | None
 
 
 def probes_random_decoder(experiment: Experiment) -> list[str]:
-    """Returns a sentence for each baseline of initial weights whose linear probe stands on a decoder without any."""
-    if experiment.transfer == "encoder" or all(each.name != "linear_probe" for each in experiment.protocols):
+    """Returns a sentence for each arm whose linear probe stands on a decoder that nothing was trained with."""
+    if experiment.transferred == "encoder" or all(each.name != "linear_probe" for each in experiment.protocols):
         return []
-    return [
-        f"arm {name!r} starts from the weights of an encoder, so its linear probe stands on a random decoder: with "
-        "transfer: encoder every arm is probed on its encoder"
-        for name, arm in experiment.arms.items()
-        if arm.baseline == "initial_weights" and getattr(experiment.initial_of(arm), "part", "encoder") == "encoder"
-    ]
+    remedy = "so its linear probe stands on a random decoder: with transfer: encoder every arm is probed on its encoder"
+    sentences = []
+    for name, arm in experiment.arms.items():
+        of_an_encoder = getattr(experiment.initial_of(arm), "part", "encoder") == "encoder"
+        if arm.baseline == "initial_weights" and of_an_encoder:
+            sentences.append(f"arm {name!r} starts from the weights of an encoder, {remedy}")
+        elif arm.pairing is not None and of_an_encoder and not trains_decoder(experiment.method_of(arm)):
+            sentences.append(
+                f"arm {name!r} pretrains the encoder alone ({in_words(experiment.method_of(arm))}), {remedy}"
+            )
+    return sentences
 
 
 def _listed(factors: tuple[str, ...]) -> str:

@@ -60,7 +60,8 @@ def show_decoder(form: Form, experiment: Experiment) -> None:
 def show_start_and_transfer(form: Form, experiment: Experiment) -> None:
     """Shows what pretraining starts from and what segmentation takes over, folded in while both are the defaults."""
     initial = experiment.initial
-    usual = initial.source == "random" and experiment.transfer == "encoder_decoder"
+    usual = initial.source == "random" and experiment.transfer is None
+    by_itself = experiment.model_copy(update={"transfer": None}).transferred
     with st.expander("Initial weights and transfer", expanded=not usual):
         source = st.selectbox(
             "Pretraining starts from",
@@ -76,10 +77,10 @@ def show_start_and_transfer(form: Form, experiment: Experiment) -> None:
         form.option(
             "Segmentation takes over",
             ("transfer",),
-            experiment.transfer,
+            experiment.transferred,
             list(PARTS),
             shown=PARTS.__getitem__,
-            default="encoder_decoder",
+            default=by_itself,
             help="With the encoder alone the decoder begins anew, and the linear probe stands on the encoder's levels.",
         )
 

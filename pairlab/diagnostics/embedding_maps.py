@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from pairlab.diagnostics.earlier import NOTHING_EARLIER, Earlier
 from pairlab.diagnostics.feature_colours import colour_features
 from pairlab.diagnostics.map_places import MapPlace, map_places
 from pairlab.events import Saved, Warned
-from pairlab.networks import on_grid
+from pairlab.networks import joined, on_grid
 from pairlab.pairing.pair import PairList
 from pairlab.precision import Precision
 from pairlab.scenes.scene import Bands, SceneSource, UInt8Array
@@ -68,7 +68,8 @@ class EmbeddingMaps:
 
         Args:
             step: steps that were done; 0 before the first.
-            network: images (batch, bands, height, width) → features (batch, channels, height/s, width/s).
+            network: images (batch, bands, height, width) → features (batch, channels, height/s, width/s), or several
+                levels of them.
             folder: of the run. A map that cannot be written there is told, and ends no run.
         """
         if step not in self._due:
@@ -115,8 +116,10 @@ def _features(network: nn.Module, places: list[MapPlace], bands: Bands, precisio
     chips = np.stack([chip for place in places for chip in place.chips])
     images = standardise(to_unit_range(torch.from_numpy(chips).to(precision.device).permute(0, 3, 1, 2), bands))
     with _as_it_transfers(network), torch.no_grad(), precision.context():
-        features = network(images.contiguous(memory_format=precision.memory_format))
-    features = torch.as_tensor(features, dtype=torch.float32)
+        given = network(images.contiguous(memory_format=precision.memory_format))
+    levels = [torch.as_tensor(each, dtype=torch.float32) for each in ([given] if isinstance(given, Tensor) else given)]
+    # A level of large numbers would be all that principal components see.
+    features = joined([level / level.std().clamp(min=1e-6) for level in levels]) if len(levels) > 1 else levels[0]
     array: NDArray[np.float32] = on_grid(features, min(features.shape[-1], MOST_CELLS)).cpu().numpy()
     return array
 

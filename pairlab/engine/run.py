@@ -18,8 +18,9 @@ from pairlab.engine.team import Team
 from pairlab.events import Saved
 from pairlab.experiment.expansion import PretrainJob, job_key
 from pairlab.experiment.initial import initial_in_words
+from pairlab.experiment.methods import trains_decoder
 from pairlab.initial_weights import load_initial
-from pairlab.networks import build_network
+from pairlab.networks import Learner, PooledLevels, build_network
 from pairlab.objectives.building import build_objective
 from pairlab.pairing.pair import PairList
 from pairlab.precision import PrecisionName, chosen_precision, resumed_precision
@@ -82,13 +83,17 @@ class Run:
             if checkpoint is None
             else {"initial": initial_in_words(config.initial)}
         )
-        self.objective = build_objective(config.method, self.network, seed=config.seed)
+        self.learner: Learner = (
+            self.network if trains_decoder(config.method) else PooledLevels(self.network, size=config.chip_size)
+        )
+        """What images go through on their way to the method: the network, or its encoder's levels, pooled."""
+        self.objective = build_objective(config.method, self.learner, seed=config.seed)
         self.trained = nn.ModuleDict({"network": self.network, "objective": self.objective})
         self.trained.to(device).to(memory_format=self.precision.memory_format)
         self.optimizer = build_optimizer(self.trained, training, constant=self.objective.constant_rate())
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision.scaled)
         self.batches = self.batches_of(training.batch_size)
-        self._forward: nn.Module = self.network
+        self._forward: nn.Module = self.learner
         self.step = 0
         """Steps that are done."""
         self.pooled: Tensor | None = None
@@ -100,7 +105,12 @@ class Run:
     @property
     def compiled(self) -> bool:
         """Whether images go through a translated network; its weights and their keys are the network's own."""
-        return self._forward is not self.network
+        return self._forward is not self.learner
+
+    @property
+    def shown(self) -> nn.Module:
+        """What embedding maps show: the decoder's features, or the encoder's levels where it learns alone."""
+        return self.learner.pyramid if isinstance(self.learner, PooledLevels) else self.learner
 
     def views(self, batch: PairBatch) -> Tensor:
         """Returns the views of a batch as the network takes them, on the device."""
@@ -134,7 +144,7 @@ class Run:
             check_finite("gradient", figures.gradient_norm, self.config, step=step)
         self.scaler.step(self.optimizer)  # leaves the step out where float16 overflowed, and lowers the scale
         self.scaler.update()
-        self.objective.after_step(self.network, step=batch.step, total=self.config.pretraining.steps)
+        self.objective.after_step(self.learner, step=batch.step, total=self.config.pretraining.steps)
         self.step = step
         return figures
 
@@ -152,7 +162,7 @@ class Run:
         size = self.config.chip_size
         images = torch.zeros(2 * training.batch_size, len(self.bands), size, size, device=self.device)
         self._forward, failure = translated(
-            self.network.train(),
+            self.learner.train(),
             images.contiguous(memory_format=self.precision.memory_format),
             context=self.precision.context,
             if_quicker=wanted == "auto" and not before,
@@ -164,7 +174,7 @@ class Run:
         if self.parts == 1:
             return WholeBatch(self._forward)
         return Parts(
-            self.network,
+            self.learner,
             self._shares(len(batch.valid)),
             self.team,
             heads=self.objective,

@@ -161,7 +161,7 @@ def expand(
                 protocols=experiment.protocols,
                 pretrain=None if pretrain is None else job_key(pretrain),
                 initial=initial if pretrain is None else RandomWeights(),
-                transfer=experiment.transfer,
+                transfer=experiment.transferred,
                 seed=seed,
             )
             if isinstance(initial, JobWeights):

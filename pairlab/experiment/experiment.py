@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pairlab.experiment.commented_yaml import rewrite
 from pairlab.experiment.datasets import DatasetName
 from pairlab.experiment.initial import Initial, RandomWeights
-from pairlab.experiment.methods import Method, PixelInfoNCE, can_mask, in_words, needs_two_images
+from pairlab.experiment.methods import Method, PixelInfoNCE, can_mask, in_words, needs_two_images, trains_decoder
 from pairlab.experiment.model import FrozenModel
 from pairlab.experiment.network import LEAST_CHIP, Network, Transfer
 from pairlab.experiment.pairing import Pairing
@@ -86,9 +86,11 @@ class Experiment(FrozenModel):
     network: Network = Network()
     initial: Initial = RandomWeights()
     """The weights that pretraining starts from."""
-    transfer: Transfer = "encoder_decoder"
-    """What segmentation takes over from a pretraining. With the encoder alone the decoder is random again, so the
-    linear probe takes the encoder's own features: all levels, brought to stride 4 and concatenated."""
+    transfer: Transfer | None = None
+    """What segmentation takes over from a pretraining; null is all that every arm has pretrained: encoder and decoder
+    with dense methods, the encoder as soon as one arm's method learns from whole images. With the encoder alone the
+    decoder is random again, so the linear probe takes the encoder's own features: all levels, brought to stride 4 and
+    concatenated."""
     pretraining: Pretraining = Pretraining()
     transductive: bool = False
     """Pretrains on images of the validation and test splits too, whose labels stay unseen: knobs that need labels are
@@ -163,6 +165,14 @@ class Experiment(FrozenModel):
                     "sees validation and test tiles, whose labels stay unseen; remove it, or set transductive: false"
                 )
         return self
+
+    @property
+    def transferred(self) -> Transfer:
+        """What segmentation takes over, in every arm."""
+        if self.transfer is not None:
+            return self.transfer
+        pretrained = (arm for arm in self.arms.values() if arm.pairing is not None)
+        return "encoder_decoder" if all(trains_decoder(self.method_of(arm)) for arm in pretrained) else "encoder"
 
     def method_of(self, arm: Arm) -> Method:
         """Returns the method that an arm is pretrained with."""

@@ -281,6 +281,14 @@ def can_mask(method: Method) -> bool:
     return isinstance(method, PixPro) or (isinstance(method, PixelInfoNCE) and method.matching == "geometric")
 
 
+def trains_decoder(method: Method) -> bool:
+    """Whether a method learns from the decoder's features.
+
+    The others learn from the encoder's, pooled, and leave the decoder as it was.
+    """
+    return isinstance(method, PixelInfoNCE | DenseCL | PixPro | VICRegL)
+
+
 def needs_two_images(method: Method) -> bool:
     """Whether a method has nothing to learn from pairs that show one image twice."""
     return isinstance(method, SeCo)

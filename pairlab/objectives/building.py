@@ -16,7 +16,7 @@ from pairlab.experiment.methods import (
     VICReg,
     VICRegL,
 )
-from pairlab.networks import DenseNetwork
+from pairlab.networks import Learner
 from pairlab.objectives.barlow_twins import BarlowTwinsObjective
 from pairlab.objectives.byol import BYOLObjective
 from pairlab.objectives.densecl import DenseCLObjective
@@ -31,8 +31,14 @@ from pairlab.objectives.vicreg import VICRegObjective
 from pairlab.objectives.vicregl import VICRegLObjective
 
 
-def build_objective(config: Method, network: DenseNetwork, *, seed: int) -> Objective:
-    """Returns the method's heads and loss for a network, the heads with the random weights of a seed."""
+def build_objective(config: Method, network: Learner, *, seed: int) -> Objective:
+    """Returns the method's heads and loss for what it learns from, the heads with the random weights of a seed.
+
+    Args:
+        config: the method.
+        network: what images go through in `Objective.loss`; of dense methods the whole network.
+        seed: of the heads.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         match config:

@@ -10,7 +10,7 @@ from pairlab.losses.embeddings import unit_rows
 from pairlab.losses.feature_matching import most_alike
 from pairlab.losses.moco import moco
 from pairlab.losses.pixel_infonce import gather_points
-from pairlab.networks import DenseNetwork, on_grid, pooled
+from pairlab.networks import Learner, on_grid, pooled
 from pairlab.objectives.momentum import MomentumCopy, enqueued
 from pairlab.objectives.objective import Objective
 from pairlab.views.batches import PairBatch
@@ -26,7 +26,7 @@ class DenseCLObjective(Objective):
     queue: Tensor
     dense_queue: Tensor
 
-    def __init__(self, config: DenseCL, network: DenseNetwork) -> None:
+    def __init__(self, config: DenseCL, network: Learner) -> None:
         super().__init__()
         self.config, self.grid_stride = config, config.grid_stride
         widths = network.channels, config.hidden_dim, config.embedding_dim

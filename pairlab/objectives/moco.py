@@ -7,7 +7,7 @@ from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import MoCo
 from pairlab.losses.embeddings import unit_rows
 from pairlab.losses.moco import moco
-from pairlab.networks import DenseNetwork, pooled
+from pairlab.networks import Learner, pooled
 from pairlab.objectives.momentum import MomentumCopy, enqueued
 from pairlab.objectives.objective import Objective
 from pairlab.views.batches import PairBatch
@@ -22,7 +22,7 @@ class MoCoObjective(Objective):
 
     queue: Tensor
 
-    def __init__(self, config: MoCo, network: DenseNetwork) -> None:
+    def __init__(self, config: MoCo, network: Learner) -> None:
         super().__init__()
         self.temperature, self.momentum, self.key_parts = config.temperature, config.momentum, config.key_parts
         self.projection = nn.Sequential(

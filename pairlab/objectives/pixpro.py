@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import PixPro
 from pairlab.losses.pixpro import pixpro, propagated
-from pairlab.networks import DenseNetwork, on_grid
+from pairlab.networks import Learner, on_grid
 from pairlab.objectives.momentum import MomentumCopy, rising_momentum
 from pairlab.objectives.objective import Objective
 from pairlab.views.batches import PairBatch
@@ -19,7 +19,7 @@ NOTED = 2048
 class PixProObjective(Objective):
     """Smoothed cells of each view, and the copy's projections of the other; both views pass the norms as one batch."""
 
-    def __init__(self, config: PixPro, network: DenseNetwork) -> None:
+    def __init__(self, config: PixPro, network: Learner) -> None:
         super().__init__()
         self.base_momentum, self.sharpness = config.momentum, config.sharpness
         self.grid_stride = config.grid_stride

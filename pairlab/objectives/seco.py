@@ -7,7 +7,7 @@ from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import SeCo
 from pairlab.losses.embeddings import unit_rows
 from pairlab.losses.seco import seco
-from pairlab.networks import DenseNetwork, pooled
+from pairlab.networks import Learner, pooled
 from pairlab.objectives.momentum import MomentumCopy, enqueued
 from pairlab.objectives.objective import Objective
 from pairlab.views.batches import PairBatch
@@ -22,7 +22,7 @@ class SeCoObjective(Objective):
     crossed = True
     queues: Tensor
 
-    def __init__(self, config: SeCo, network: DenseNetwork) -> None:
+    def __init__(self, config: SeCo, network: Learner) -> None:
         super().__init__()
         self.config = config
         self.heads = nn.ModuleList(
