@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any
@@ -54,7 +55,10 @@ class DenseNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns the decoder's features."""
-        encoded = self.encoder(images)
+        return self.decoded(self.encoder(images))
+
+    def decoded(self, encoded: Any) -> Tensor:  # noqa: ANN401
+        """Returns the decoder's features of what the encoder gave."""
         # Encoders of vision transformers return their prefix tokens beside the levels.
         features: Tensor = self.decoder(*encoded) if isinstance(encoded, tuple) else self.decoder(encoded)
         return features
@@ -115,13 +119,17 @@ class EncoderPyramid(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Returns the levels, the finest first, without the image itself."""
-        encoded = self.encoder(images)
-        # Encoders that start at stride 4 stand a level of no channels in for stride 2.
-        levels = encoded[0] if isinstance(encoded, tuple) else [each for each in encoded[1:] if each.shape[1]]
+        levels = levels_of(self.encoder(images))
         finest = (images.shape[-2] // GRID_STRIDE, images.shape[-1] // GRID_STRIDE)
         return [
             functional.adaptive_avg_pool2d(level, finest) if level.shape[-1] > finest[1] else level for level in levels
         ]
+
+
+def levels_of(encoded: Any) -> list[Tensor]:  # noqa: ANN401
+    """Returns the levels in what an encoder gave, the finest first, without the image itself."""
+    # Encoders that start at stride 4 stand a level of no channels in for stride 2.
+    return list(encoded[0]) if isinstance(encoded, tuple) else [each for each in encoded[1:] if each.shape[1]]
 
 
 class PooledLevels(nn.Module):
@@ -142,7 +150,52 @@ class PooledLevels(nn.Module):
         return torch.cat([pooled(level) for level in self.pyramid(images)], dim=1)[:, :, None, None]
 
 
-Learner = DenseNetwork | PooledLevels
+@dataclass(frozen=True, slots=True)
+class RowLayout:
+    """What a row of `MapAndLevels` holds, one behind the other."""
+
+    side: int
+    """Height and width of the map, in positions."""
+    channels: int
+    """Of the map."""
+    level_channels: int
+    """Of all levels together."""
+
+    def split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the maps (batch, channels, side, side) and the pooled levels (batch, level_channels) of rows."""
+        cells, levels = rows.split_with_sizes([self.side**2 * self.channels, self.level_channels], dim=1)
+        return cells.reshape(-1, self.side, self.side, self.channels).permute(0, 3, 1, 2), levels
+
+
+class MapAndLevels(nn.Module):
+    """The decoder's map and the encoder's pooled levels, both of one pass: images → rows (batch, …).
+
+    What methods learn from that compare cells and whole images. The mean of an FPN's map tells no images apart, since
+    its group norms give all of them the same mean and deviation; the papers pool the backbone. A row for each image
+    goes through `Passes` as any features do.
+    """
+
+    def __init__(self, network: DenseNetwork, *, size: int) -> None:
+        """Takes a network for images of so many pixels a side."""
+        super().__init__()
+        self.network = network
+        self.channels: int = network.channels
+        self.layout = RowLayout(
+            side=size // network.stride,
+            channels=network.channels,
+            level_channels=PooledLevels(network, size=size).channels,
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the rows, as `layout` has them."""
+        encoded = self.network.encoder(images)
+        cells = self.network.decoded(encoded).permute(0, 2, 3, 1).flatten(1)
+        return torch.cat([cells, *(pooled(level) for level in levels_of(encoded))], dim=1)
+
+
+FeatureNetwork = DenseNetwork | PooledLevels
+"""Images → features (batch, channels, …), with the number of their channels."""
+Learner = FeatureNetwork | MapAndLevels
 """What images go through on their way to a method: features (batch, channels, …), with the number of their channels."""
 
 
@@ -222,34 +275,29 @@ class PixelProjection(nn.Module):
         return embeddings
 
 
-class GlobalProjection(nn.Module):
-    """Pooled features through an MLP with one hidden layer: (batch, dim), as in SimCLR."""
-
-    def __init__(self, channels: int, *, hidden_dim: int, embedding_dim: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(channels, hidden_dim), nn.ReLU(), nn.Linear(hidden_dim, embedding_dim))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Returns one embedding per image."""
-        embeddings: Tensor = self.layers(pooled(features))
-        return embeddings
-
-
 def pooled(features: Tensor) -> Tensor:
     """Returns the mean of features (images, channels, height, width) over their positions: (images, channels)."""
     return features.mean(dim=(2, 3))
 
 
-def perceptron(*widths: int, normalise_output: bool = False) -> nn.Sequential:
-    """Returns linear layers of these widths, with batch norm and ReLU behind each but the last: rows → rows.
+def perceptron(
+    *widths: int, normalise_input: bool = False, normalise_hidden: bool = True, normalise_output: bool = False
+) -> nn.Sequential:
+    """Returns linear layers of these widths, with ReLU behind each but the last: rows → rows.
 
     Args:
         widths: of the input, the hidden layers and the output; at least two.
-        normalise_output: puts batch norm behind the last layer too.
+        normalise_input: brings each channel of the input to mean 0 and deviation 1 over the batch. The pooled levels of
+            an encoder differ in scale, and what all images share outweighs what tells them apart.
+        normalise_hidden: puts batch norm between each hidden layer and its ReLU.
+        normalise_output: puts batch norm behind the last layer.
     """
     layers: list[nn.Module] = []
+    if normalise_input:
+        layers.append(nn.BatchNorm1d(widths[0], affine=False, track_running_stats=False))
     for width, following in pairwise(widths[:-1]):
-        layers += [nn.Linear(width, following, bias=False), nn.BatchNorm1d(following), nn.ReLU()]
+        layers.append(nn.Linear(width, following, bias=not normalise_hidden))
+        layers += [nn.BatchNorm1d(following), nn.ReLU()] if normalise_hidden else [nn.ReLU()]
     layers.append(nn.Linear(widths[-2], widths[-1], bias=not normalise_output))  # a norm would take the bias away again
     if normalise_output:
         layers.append(nn.BatchNorm1d(widths[-1]))

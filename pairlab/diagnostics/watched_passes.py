@@ -1,5 +1,7 @@
 """A look at the network's features on their way to a method."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -10,14 +12,15 @@ from pairlab.networks import pooled
 class WatchedPasses:
     """Passes that also keep the pooled features of all images that they saw; they change nothing."""
 
-    def __init__(self, passes: Passes) -> None:
-        self._passes = passes
+    def __init__(self, passes: Passes, *, pooled: Callable[[Tensor], Tensor] = pooled) -> None:
+        """Takes passes, and how their features are averaged over positions."""
+        self._passes, self._pooled = passes, pooled
         self._seen: list[Tensor] = []
 
     def __call__(self, images: Tensor) -> Tensor:
         """Returns the trained network's features."""
         features = self._passes(images)
-        self._seen.append(pooled(features.detach()))
+        self._seen.append(self._pooled(features.detach()))
         return features
 
     def frozen(self, module: nn.Module, images: Tensor, *, groups: int | None = None) -> Tensor:

@@ -18,10 +18,9 @@ from pairlab.engine.team import Team
 from pairlab.events import Saved
 from pairlab.experiment.expansion import PretrainJob, job_key
 from pairlab.experiment.initial import initial_in_words
-from pairlab.experiment.methods import trains_decoder
 from pairlab.initial_weights import load_initial
-from pairlab.networks import Learner, PooledLevels, build_network
-from pairlab.objectives.building import build_objective
+from pairlab.networks import MapAndLevels, PooledLevels, build_network, pooled
+from pairlab.objectives.building import build_learner, build_objective
 from pairlab.pairing.pair import PairList
 from pairlab.precision import PrecisionName, chosen_precision, resumed_precision
 from pairlab.scenes.scene import SceneSource
@@ -83,10 +82,8 @@ class Run:
             if checkpoint is None
             else {"initial": initial_in_words(config.initial)}
         )
-        self.learner: Learner = (
-            self.network if trains_decoder(config.method) else PooledLevels(self.network, size=config.chip_size)
-        )
-        """What images go through on their way to the method: the network, or its encoder's levels, pooled."""
+        self.learner = build_learner(config.method, self.network, size=config.chip_size)
+        """What images go through on their way to the method."""
         self.objective = build_objective(config.method, self.learner, seed=config.seed)
         self.trained = nn.ModuleDict({"network": self.network, "objective": self.objective})
         self.trained.to(device).to(memory_format=self.precision.memory_format)
@@ -110,7 +107,7 @@ class Run:
     @property
     def shown(self) -> nn.Module:
         """What embedding maps show: the decoder's features, or the encoder's levels where it learns alone."""
-        return self.learner.pyramid if isinstance(self.learner, PooledLevels) else self.learner
+        return self.learner.pyramid if isinstance(self.learner, PooledLevels) else self.network
 
     def views(self, batch: PairBatch) -> Tensor:
         """Returns the views of a batch as the network takes them, on the device."""
@@ -130,7 +127,7 @@ class Run:
         self.trained.train()
         set_learning_rate(self.optimizer, batch.step, self.config.pretraining)
         self.optimizer.zero_grad(set_to_none=True)
-        passes = WatchedPasses(self._passes(batch)) if watched else self._passes(batch)
+        passes = WatchedPasses(self._passes(batch), pooled=self._pooled) if watched else self._passes(batch)
         with self.precision.context():
             loss = self.objective.loss(passes, views, batch)
         passes.backward(self.scaler.scale(loss))
@@ -169,6 +166,10 @@ class Run:
         )
         if failure:
             self.warnings.append(f"torch.compile failed, and the network runs as it is ({failure})")
+
+    def _pooled(self, features: Tensor) -> Tensor:
+        """Returns the features of the network's passes, averaged over their positions: (images, channels)."""
+        return pooled(self.learner.layout.split(features)[0] if isinstance(self.learner, MapAndLevels) else features)
 
     def _passes(self, batch: PairBatch) -> Passes:
         if self.parts == 1:

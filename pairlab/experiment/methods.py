@@ -61,12 +61,14 @@ class SimCLR(FrozenModel):
     """NT-Xent on globally pooled features (Chen et al., 2020, arXiv 2002.05709, eq. 1)."""
 
     name: Literal["simclr"] = "simclr"
-    temperature: float = Field(default=0.5, gt=0.0, le=10.0)
-    """τ; 0.5 is the paper's choice for small batches and data sets (appendix B.9), 0.1 for ImageNet."""
+    temperature: float = Field(default=0.2, gt=0.0, le=10.0)
+    """τ; 0.2 as MoCo v2 has it and as was measured here (docs/methods.md). The paper has 0.1 for ImageNet and 0.5 for
+    CIFAR-10 (appendix B.9)."""
     embedding_dim: int = Field(default=128, ge=2, le=4096)
     """Output width of the projection head (paper: 128)."""
     hidden_dim: int = Field(default=512, ge=2, le=16384)
-    """Hidden width of the projection head; the paper takes the width of the encoder's output."""
+    """Hidden width of the projection head: half the 1,024 channels that all levels of resnet10t have; the paper takes
+    the width of the encoder's output."""
 
 
 class VICReg(FrozenModel):
@@ -80,8 +82,8 @@ class VICReg(FrozenModel):
     covariance_weight: float = Field(default=1.0, ge=0.0, le=10_000.0)
     """ν, how little two dimensions should say the same."""
     hidden_dim: int = Field(default=512, ge=2, le=16384)
-    """Width of the expander's two hidden layers: the paper takes 4 × the features' width (8192 for ResNet-50), which is
-    512 for the 128 channels of this network's features."""
+    """Width of the expander's two hidden layers: the paper takes 4 × the features' width (8192 for ResNet-50); here
+    half the width of all levels of resnet10t (1,024 channels), since batches are small."""
     embedding_dim: int = Field(default=512, ge=2, le=16384)
     """Output width of the expander; as wide as its hidden layers, as in the paper."""
 
@@ -90,13 +92,13 @@ class BarlowTwins(FrozenModel):
     """Cross-correlation of pooled features against the identity (Zbontar et al., 2021, arXiv 2103.03230, eq. 1)."""
 
     name: Literal["barlow_twins"] = "barlow_twins"
-    redundancy_weight: float = Field(default=5e-3, ge=0.0, le=100.0)
-    """λ, how little two dimensions should say the same; 5e-3 is the paper's (section 2.2)."""
+    redundancy_weight: float = Field(default=0.02, ge=0.0, le=100.0)
+    """λ, how little two dimensions should say the same. The paper has 5e-3 for 8192 dimensions (section 2.2), and what
+    redundancy costs beside agreement grows with λ times their number; so few dimensions take a larger λ."""
     hidden_dim: int = Field(default=512, ge=2, le=16384)
-    """Width of the projector's two hidden layers: the paper takes 4 × the features' width (8192 for ResNet-50), which
-    is 512 for the 128 channels of this network's features."""
-    embedding_dim: int = Field(default=512, ge=2, le=16384)
-    """Output width of the projector; as wide as its hidden layers, as in the paper, which finds more to be better."""
+    """Width of the projector's two hidden layers, as of VICReg."""
+    embedding_dim: int = Field(default=128, ge=2, le=16384)
+    """Output width of the projector: four for each pair of a batch of 32, the paper's ratio (8192 for 2048)."""
 
 
 class SimSiam(FrozenModel):
@@ -137,10 +139,11 @@ class MoCo(FrozenModel):
     momentum: Share = 0.99
     """Of the copy, the same at every step: 0.999 in the paper, for the 5,000 steps of each of its epochs; 0.99 in the
     authors' demonstration on CIFAR-10."""
-    queue_size: int = Field(default=512, ge=2, le=1_000_000)
-    """Keys in the queue: 65,536 in the paper, of 1.28 million images. Small data need fewer, 512 for 1,000 to 2,000
-    pairs and 2,048 for 4,000 to 10,000: in a queue as long as the list of pairs, a place meets its own older key as a
-    negative."""
+    queue_size: int = Field(default=0, ge=0, le=1_000_000)
+    """Keys in the queue: 65,536 in the paper, of 1.28 million images. 0 takes the batch's other keys for negatives, as
+    MoCo v3 (Chen et al., 2021, arXiv 2104.02057): in a short run the copy changes so much from step to step that older
+    keys are told apart by their age. Above 0, half of the pairs at most: in a queue as long as the list of pairs, a
+    place meets its own older key as a negative."""
     hidden_dim: int = Field(default=512, ge=2, le=16384)
     """Hidden width of the projection head: 512 as the other heads here; the paper takes ResNet-50's 2048."""
     embedding_dim: int = Field(default=128, ge=2, le=4096)
@@ -161,11 +164,19 @@ class DenseCL(FrozenModel):
     dense_weight: Share = 0.5
     """λ, how much the dense loss counts beside the global one (eq. 4)."""
     dense_warmup_steps: int = Field(default=0, ge=0)
-    """Steps in which the global loss counts alone: matches of random features mean nothing."""
-    momentum: Share = 0.99
-    """Of the copy: 0.999 in the paper, for runs of hundreds of thousands of steps; see MoCo v2."""
-    queue_size: int = Field(default=512, ge=2, le=1_000_000)
-    """Keys in each of the two queues: 65,536 in the paper; small data need fewer, as of MoCo v2."""
+    """Steps in which the global loss counts alone."""
+    place_steps: int = Field(default=100, ge=0)
+    """Steps in which a cell's key is the one that shows the same ground; then the one whose features are most alike, as
+    in the paper. Matches of random features are chance (9 in 100 lay on the same place), and cells that are pulled
+    towards chance matches lose what tells them apart."""
+    momentum: Share = 0.9
+    """Of the copy: 0.999 in the paper, whose 1,000 steps are a hundredth of a run or less. At 0.99 a copy is a third
+    random weights even after 100 steps; without a queue nothing needs keys that change slowly."""
+    queue_size: int = Field(default=0, ge=0, le=1_000_000)
+    """Keys in each of the two queues, 65,536 in the paper. 0 takes the batch for negatives, as MoCo v3 (Chen et al.,
+    2021, arXiv 2104.02057): its other images, and eight cells of each image. In a short run at a high rate older keys
+    are told apart by their age, and pooled keys from cells by pointing away from the mean of all: losses fell by that
+    alone, and went back to chance as the rate did."""
     hidden_dim: int = Field(default=512, ge=2, le=16384)
     """Hidden width of both heads: 512 as the other heads here; the paper takes ResNet-50's 2048."""
     embedding_dim: int = Field(default=128, ge=2, le=4096)
@@ -254,8 +265,9 @@ class SeCo(FrozenModel):
     """τ; MoCo v2's. The authors' code has 0.07."""
     momentum: Share = 0.99
     """Of the copy: see MoCo v2."""
-    queue_size: int = Field(default=512, ge=2, le=1_000_000)
-    """Keys in the queue of each subspace: 16,384 in the authors' code, for a million images; see MoCo v2."""
+    queue_size: int = Field(default=0, ge=0, le=1_000_000)
+    """Keys in the queue of each subspace: 16,384 in the authors' code, for a million images. 0 takes the keys of the
+    batch's other places, as of MoCo v2."""
     hidden_dim: int = Field(default=512, ge=2, le=16384)
     """Hidden width of each head: 512 as the other heads here; the paper takes the width of the encoder's output."""
     embedding_dim: int = Field(default=128, ge=2, le=4096)

@@ -1,8 +1,10 @@
 """DenseCL: MoCo's loss of whole images beside that of cells, whose negatives are other images' pooled cells."""
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from pairlab.losses.moco import moco
+from pairlab.losses.embeddings import NothingToMatch, check_temperature, full_precision, unit_rows
 
 
 def densecl(
@@ -13,6 +15,7 @@ def densecl(
     *,
     dense_weight: float,
     temperature: float,
+    valid: Tensor | None = None,
 ) -> Tensor:
     """Returns MoCo's loss of whole images and the same loss of cells, weighted.
 
@@ -30,6 +33,7 @@ def densecl(
         queue: dense embeddings of earlier images, each pooled over its cells, float (K, D).
         dense_weight: λ in [0, 1].
         temperature: τ > 0.
+        valid: bool (B, S), cells that have a key at all; None for all.
 
     Returns:
         A scalar ≥ 0, float32 (float64 for float64 input) also under autocast.
@@ -46,9 +50,23 @@ def densecl(
     """
     if not 0.0 <= dense_weight <= 1.0:
         raise ValueError(f"dense_weight must lie in [0, 1], found {dense_weight}")
+    check_temperature(temperature)
     if cells.ndim != 3 or cells.shape != keys.shape:
         raise ValueError(
             f"cells and keys must have one shape (B, S, D), found {tuple(cells.shape)} and {tuple(keys.shape)}"
         )
-    dense_loss = moco(cells.flatten(0, 1), keys.flatten(0, 1), queue, temperature=temperature)
+    dim = cells.shape[2]
+    if queue.ndim != 2 or queue.shape[1] != dim:
+        raise ValueError(f"the queue must be of shape (K, {dim}), found {tuple(queue.shape)}")
+    wanted = torch.zeros(cells.shape[:2], dtype=torch.int64) if valid is None else valid.long() - 1  # −1: left out
+    count = int((wanted == 0).sum())
+    if not count or not len(queue):
+        raise NothingToMatch(
+            f"nothing to match: {count} cells have a key, and the queue has {len(queue)} keys; views that overlap more "
+            "(augmentation.crop_scale) or a larger batch give more"
+        )
+    with full_precision(cells.device):
+        r, positives = (unit_rows(each.flatten(0, 1)) for each in (cells, keys.detach()))
+        logits = torch.cat([(r * positives).sum(1, keepdim=True), r @ unit_rows(queue.detach()).T], dim=1)
+        dense_loss = F.cross_entropy(logits / temperature, wanted.flatten().to(logits.device), ignore_index=-1)
     return (1.0 - dense_weight) * global_loss + dense_weight * dense_loss

@@ -56,7 +56,7 @@ def moco(
             f"own negatives must have the shape (B, M, D) of {tuple(queries.shape)} queries, "
             f"found {tuple(own_negatives.shape)}"
         )
-    if not len(queries) or not len(queue):
+    if not len(queries) or not len(queue) + (0 if own_negatives is None else own_negatives.shape[1]):
         raise NothingToMatch(f"nothing to match: {len(queries)} queries, and {len(queue)} keys in the queue")
     with full_precision(queries.device):
         q, positives, negatives = unit_rows(queries), unit_rows(keys.detach()), unit_rows(queue.detach())
@@ -66,3 +66,15 @@ def moco(
             others.append(torch.einsum("bd,bmd->bm", q, F.normalize(widened(own_negatives.detach()), dim=2)))
         logits = torch.cat([own, *others], dim=1) / temperature  # (B, 1 + K + M)
         return F.cross_entropy(logits, torch.zeros(len(q), dtype=torch.int64, device=q.device))
+
+
+def others_of(keys: Tensor) -> Tensor:
+    """Returns for each of the keys (B, D) all the others, (B, B − 1, D).
+
+    Example:
+        >>> others_of(torch.tensor([[1.0], [2.0], [3.0]])).squeeze(2).tolist()
+        [[2.0, 3.0], [1.0, 3.0], [1.0, 2.0]]
+    """
+    count = len(keys)
+    elsewhere = ~torch.eye(count, dtype=torch.bool, device=keys.device)
+    return keys.expand(count, -1, -1)[elsewhere].reshape(count, count - 1, keys.shape[1])

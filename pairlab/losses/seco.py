@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pairlab.losses.moco import moco
+from pairlab.losses.moco import moco, others_of
 
 OTHER_DATE_AND_AUGMENTATION, OTHER_DATE, OTHER_AUGMENTATION = range(3)
 """Which of a place's three keys is the positive in which subspace."""
@@ -24,8 +24,9 @@ def seco(
         Z₁, which dates do not change, augmentation does:  ℓ(q, k₁; queue₁ and k₀, k₂)
         Z₂, which augmentation does not change, dates do:  ℓ(q, k₂; queue₂ and k₀, k₁)
 
-    The place's other keys are negatives of their own query alone. No gradient passes into a key. Source: Mañas et al.,
-    2021, arXiv 2103.16607, section 3.2 and figure 2.
+    The place's other keys are negatives of their own query alone. Where a queue is empty, the keys kᵢ of the
+    batch's other places stand in for it. No gradient passes into a key. Source: Mañas et al., 2021, arXiv 2103.16607,
+    section 3.2 and figure 2.
 
     Args:
         queries: embeddings of the queries in each of the three subspaces, float (B, D); any length.
@@ -37,7 +38,7 @@ def seco(
         A scalar ≥ 0, float32 (float64 for float64 input) also under autocast.
 
     Raises:
-        NothingToMatch: no queries, or an empty queue.
+        NothingToMatch: no queries, or a single one and empty queues.
         ValueError: shapes, dtypes or temperature do not fit; the message prints them.
     """
     found = len(queries), tuple(len(each) for each in keys), len(queues)
@@ -45,8 +46,9 @@ def seco(
         raise ValueError(f"SeCo has three subspaces, each with three keys and a queue; found {found}")
     total = torch.zeros((), device=queries[0].device)
     for space, (query, own, queue) in enumerate(zip(queries, keys, queues, strict=True)):
-        others = None
+        others = [] if len(queue) else [others_of(own[space])]
         if space != OTHER_DATE_AND_AUGMENTATION:
-            others = torch.stack([own[key] for key in range(3) if key != space], dim=1)  # (B, 2, D)
-        total = total + moco(query, own[space], queue, temperature=temperature, own_negatives=others)
+            others.append(torch.stack([own[key] for key in range(3) if key != space], dim=1))  # (B, 2, D)
+        negatives = torch.cat(others, dim=1) if others else None
+        total = total + moco(query, own[space], queue, temperature=temperature, own_negatives=negatives)
     return total

@@ -16,7 +16,8 @@ class BarlowTwinsObjective(Objective):
     def __init__(self, config: BarlowTwins, channels: int) -> None:
         super().__init__()
         self.redundancy_weight = config.redundancy_weight
-        self.projector = perceptron(channels, config.hidden_dim, config.hidden_dim, config.embedding_dim)
+        widths = config.hidden_dim, config.hidden_dim, config.embedding_dim
+        self.projector = perceptron(channels, *widths, normalise_input=True)
 
     def loss(self, network: Passes, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
         """Returns the loss of the views' projections."""

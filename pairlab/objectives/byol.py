@@ -6,7 +6,7 @@ from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import BYOL
 from pairlab.losses.byol import byol
 from pairlab.losses.embeddings import NothingToMatch
-from pairlab.networks import Learner, perceptron, pooled
+from pairlab.networks import FeatureNetwork, perceptron, pooled
 from pairlab.objectives.momentum import MomentumCopy, rising_momentum
 from pairlab.objectives.objective import Objective
 from pairlab.views.batches import PairBatch
@@ -15,10 +15,10 @@ from pairlab.views.batches import PairBatch
 class BYOLObjective(Objective):
     """Predictions of the copy's projection of the other view; both views go through the norms as one batch."""
 
-    def __init__(self, config: BYOL, network: Learner) -> None:
+    def __init__(self, config: BYOL, network: FeatureNetwork) -> None:
         super().__init__()
         self.base_momentum = config.momentum
-        self.projector = perceptron(network.channels, config.hidden_dim, config.embedding_dim)
+        self.projector = perceptron(network.channels, config.hidden_dim, config.embedding_dim, normalise_input=True)
         self.predictor = perceptron(config.embedding_dim, config.hidden_dim, config.embedding_dim)
         self.target = MomentumCopy(network, self.projector)
 

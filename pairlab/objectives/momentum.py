@@ -51,7 +51,7 @@ class MomentumCopy(nn.Module):
 
 def enqueued(queue: Tensor, keys: Tensor) -> Tensor:
     """Returns a queue of keys (K, dim), the oldest first, with new ones (keys, dim) in place of the oldest."""
-    return torch.cat([queue, keys])[-len(queue) :]
+    return torch.cat([queue, keys])[-len(queue) :] if len(queue) else queue
 
 
 def rising_momentum(step: int, total: int, *, base: float) -> float:

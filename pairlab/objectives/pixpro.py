@@ -2,11 +2,13 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import PixPro
+from pairlab.losses.embeddings import widened
 from pairlab.losses.pixpro import pixpro, propagated
-from pairlab.networks import Learner, on_grid
+from pairlab.networks import FeatureNetwork, on_grid
 from pairlab.objectives.momentum import MomentumCopy, rising_momentum
 from pairlab.objectives.objective import Objective
 from pairlab.views.batches import PairBatch
@@ -19,7 +21,7 @@ NOTED = 2048
 class PixProObjective(Objective):
     """Smoothed cells of each view, and the copy's projections of the other; both views pass the norms as one batch."""
 
-    def __init__(self, config: PixPro, network: Learner) -> None:
+    def __init__(self, config: PixPro, network: FeatureNetwork) -> None:
         super().__init__()
         self.base_momentum, self.sharpness = config.momentum, config.sharpness
         self.grid_stride = config.grid_stride
@@ -31,13 +33,19 @@ class PixProObjective(Objective):
             nn.Conv2d(config.hidden_dim, config.embedding_dim, kernel_size=1),
         )
         self.transform = nn.Conv2d(config.embedding_dim, config.embedding_dim, kernel_size=1)
+        # The paper begins at random. What a random transform makes of cells agrees with none of them, and the quickest
+        # way out is one direction for all: short runs lost most of their spread to it.
+        nn.init.dirac_(self.transform.weight)
+        assert self.transform.bias is not None
+        nn.init.zeros_(self.transform.bias)
         self.target = MomentumCopy(network, self.projector)
 
     def loss(self, network: Passes, views: Tensor, batch: PairBatch) -> Tensor:
         """Returns the loss of the cells of both views."""
         grid = batch.chips.shape[1] // self.grid_stride
         embeddings = self.projector(on_grid(network(views), grid))
-        smoothed = propagated(_rows(embeddings), _rows(self.transform(embeddings)), sharpness=self.sharpness)
+        values = functional.normalize(widened(self.transform(embeddings)), dim=1)  # as in the authors' code
+        smoothed = propagated(_rows(embeddings), _rows(values), sharpness=self.sharpness)
         targets = self._targets(network, views, grid)
         matches = torch.from_numpy(batch.matches)
         y_a, y_b = smoothed.chunk(2)

@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import SeCo
-from pairlab.losses.embeddings import unit_rows
+from pairlab.losses.embeddings import NothingToMatch, unit_rows
 from pairlab.losses.seco import seco
-from pairlab.networks import Learner, pooled
+from pairlab.networks import FeatureNetwork, perceptron, pooled
 from pairlab.objectives.momentum import MomentumCopy, enqueued
 from pairlab.objectives.objective import Objective
 from pairlab.views.batches import PairBatch
@@ -16,20 +16,19 @@ from pairlab.views.batches import PairBatch
 class SeCoObjective(Objective):
     """Anchors are queries; the other three views of their pair are the keys, by the momentum copy.
 
-    Each subspace has its own head and queue. The queues begin with random directions.
+    Each subspace has its own head and queue. The queues begin with random directions; without them, the
+    batch's other keys of the subspace are the negatives.
     """
 
     crossed = True
     queues: Tensor
 
-    def __init__(self, config: SeCo, network: Learner) -> None:
+    def __init__(self, config: SeCo, network: FeatureNetwork) -> None:
         super().__init__()
         self.config = config
         self.heads = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(network.channels, config.hidden_dim),
-                nn.ReLU(),
-                nn.Linear(config.hidden_dim, config.embedding_dim),
+            perceptron(
+                network.channels, config.hidden_dim, config.embedding_dim, normalise_input=True, normalise_hidden=False
             )
             for _ in range(3)
         )
@@ -41,6 +40,11 @@ class SeCoObjective(Objective):
     def loss(self, network: Passes, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
         """Returns the loss of the anchors against the keys of their pair and the queues."""
         anchors, *others = views.chunk(4)
+        if len(anchors) < 2:
+            raise NothingToMatch(
+                "SeCo needs at least 2 pairs, whose pooled features are normalised together; "
+                f"the batch has {len(anchors)}"
+            )
         keys = self._keys(network, others)
         features = pooled(network(anchors))
         queries = [head(features) for head in self.heads]

@@ -17,7 +17,7 @@ class SimSiamObjective(Objective):
     def __init__(self, config: SimSiam, channels: int) -> None:
         super().__init__()
         width = config.embedding_dim
-        self.projector = perceptron(channels, width, width, width, normalise_output=True)
+        self.projector = perceptron(channels, width, width, width, normalise_input=True, normalise_output=True)
         self.predictor = perceptron(width, config.predictor_dim, width)
 
     def loss(self, network: Passes, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002

@@ -16,7 +16,8 @@ class VICRegObjective(Objective):
     def __init__(self, config: VICReg, channels: int) -> None:
         super().__init__()
         self.config = config
-        self.expander = perceptron(channels, config.hidden_dim, config.hidden_dim, config.embedding_dim)
+        widths = config.hidden_dim, config.hidden_dim, config.embedding_dim
+        self.expander = perceptron(channels, *widths, normalise_input=True)
 
     def loss(self, network: Passes, views: Tensor, batch: PairBatch) -> Tensor:  # noqa: ARG002
         """Returns the loss of the views' embeddings."""

@@ -1,7 +1,5 @@
 """VICRegL: pooled features through an expander, and each cell's through another."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -9,8 +7,9 @@ from pairlab.engine.passes import Passes
 from pairlab.experiment.methods import VICRegL
 from pairlab.losses.vicreg import vicreg
 from pairlab.losses.vicregl import LocalMatching, local_vicreg
-from pairlab.networks import on_grid, perceptron, pooled
+from pairlab.networks import MapAndLevels, on_grid, perceptron
 from pairlab.objectives.objective import Objective
+from pairlab.objectives.places import cell_diagonals
 from pairlab.views.batches import PairBatch
 
 
@@ -19,20 +18,29 @@ class VICRegLObjective(Objective):
 
     cells = True
 
-    def __init__(self, config: VICRegL, channels: int) -> None:
+    def __init__(self, config: VICRegL, network: MapAndLevels) -> None:
         super().__init__()
         self.config, self.grid_stride = config, config.grid_stride
+        self.layout = network.layout
         self.matching = LocalMatching(by_place=config.location_matches, by_features=config.feature_matches)
         self.expander: nn.Module | None = None
         self.local_expander: nn.Module | None = None
         if config.alpha > 0:
-            self.expander = perceptron(channels, config.hidden_dim, config.hidden_dim, config.embedding_dim)
+            self.expander = perceptron(
+                network.layout.level_channels,
+                config.hidden_dim,
+                config.hidden_dim,
+                config.embedding_dim,
+                normalise_input=True,
+            )
         if config.alpha < 1:
-            self.local_expander = perceptron(channels, config.local_dim, config.local_dim, config.local_dim)
+            self.local_expander = perceptron(
+                network.layout.channels, config.local_dim, config.local_dim, config.local_dim
+            )
 
     def loss(self, network: Passes, views: Tensor, batch: PairBatch) -> Tensor:
         """Returns α times the loss of whole images and 1 − α times that of cells."""
-        features = network(views)
+        features, levels = self.layout.split(network(views))
         weights = {
             "invariance_weight": self.config.invariance_weight,
             "variance_weight": self.config.variance_weight,
@@ -57,7 +65,7 @@ class VICRegLObjective(Objective):
                 **weights,
             )
         if self.expander is not None:
-            anchors, positives = self.expander(pooled(features)).chunk(2)
+            anchors, positives = self.expander(levels).chunk(2)
             self.note(anchors, positives)
             loss = loss + self.config.alpha * vicreg(anchors, positives, **weights)
         return loss
@@ -66,7 +74,4 @@ class VICRegLObjective(Objective):
         """Returns how far apart the cells of each pair may lie that match by place, pixels of the chip, (pairs,)."""
         if self.config.match_tolerance_px is not None:
             return places.new_full((len(places) // 2,), self.config.match_tolerance_px)
-        if places.shape[1] == 1:  # one cell has no neighbour to tell its side
-            return places.new_full((len(places) // 2,), math.sqrt(2.0) * size)
-        sides = (places[:, 1] - places[:, 0]).norm(dim=1)
-        return math.sqrt(2.0) * torch.maximum(*sides.chunk(2)) * (1 + 1e-6)
+        return cell_diagonals(places, size=size)

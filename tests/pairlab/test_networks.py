@@ -10,13 +10,13 @@ from pairlab.experiment.network import LEAST_CHIP, Network
 from pairlab.networks import (
     DenseNetwork,
     EncoderPyramid,
-    GlobalProjection,
     LinearHead,
     NetworkError,
     PixelProjection,
     build_network,
     joined,
     on_grid,
+    perceptron,
 )
 
 SMALL = ("resnet18", "tu-resnet10t", "tu-convnext_atto", "mobilenet_v2", "efficientnet-b0")
@@ -57,7 +57,6 @@ def test_every_decoder_learns_on_every_encoder(encoder: str, decoder: str, bands
     assert (network.channels, network.stride) == (channels, STRIDES[decoder])
     assert features.shape == (2, channels, size // network.stride, size // network.stride)
     assert PixelProjection(channels, embedding_dim=8)(features, grid=size // 4).shape == (2, 8, size // 4, size // 4)
-    assert GlobalProjection(channels, hidden_dim=16, embedding_dim=8)(features).shape == (2, 8)
     assert LinearHead(channels, 3)(features, size=(size, size)).shape == (2, 3, size, size)
     torch.autograd.backward(features.square().mean())
     first = next(module for module in network.encoder.modules() if isinstance(module, nn.Conv2d))
@@ -165,3 +164,13 @@ def test_a_head_is_scaled_by_the_channels_of_all_levels() -> None:
     assert head.mean.shape == head.deviation.shape == (1, 7, 1, 1)
     torch.testing.assert_close(head.mean.flatten()[:5], fine.transpose(0, 1).flatten(1).mean(1))
     torch.testing.assert_close(head.deviation.flatten()[5:], coarse.transpose(0, 1).flatten(1).std(1) + 1e-5)
+
+
+def test_a_perceptron_that_normalises_its_input_sees_neither_scale_nor_offset_of_a_channel() -> None:
+    rows = torch.randn(16, 3, generator=torch.Generator().manual_seed(0))
+    scaled = rows * torch.tensor([1.0, 10.0, 100.0]) + torch.tensor([0.0, 50.0, -7.0])
+    head = perceptron(3, 8, 2, normalise_input=True, normalise_hidden=False)
+    torch.testing.assert_close(head(scaled), head(rows), atol=1e-4, rtol=1e-4)
+    assert [type(each) for each in head] == [nn.BatchNorm1d, nn.Linear, nn.ReLU, nn.Linear]
+    assert len(list(head.parameters())) == 4
+    assert not list(head[0].buffers())

@@ -1,15 +1,17 @@
 """Methods of whole images learn from the encoder's levels, and leave the decoder alone."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from pairlab import segmentation
-from pairlab.events import Saved
+from pairlab.checkpoint import SavedFile
+from pairlab.events import Metrics, Saved
 from pairlab.experiment.network import Network
-from pairlab.networks import LinearHead, PooledLevels, build_network
+from pairlab.networks import DenseNetwork, LinearHead, MapAndLevels, PooledLevels, build_network
 from tests.pairlab.training_jobs import experiment, pretrain_job, run, segment_job
 
 WHOLE = {"name": "simclr"}
@@ -24,6 +26,24 @@ def test_pooled_levels_are_the_means_of_the_encoders_levels() -> None:
     assert found.channels == sum(level.shape[1] for level in levels)
     expected = torch.cat([level.flatten(2).mean(2) for level in levels], dim=1)
     torch.testing.assert_close(found(images), expected[:, :, None, None])
+
+
+def test_one_pass_gives_the_decoders_map_and_the_encoders_means() -> None:
+    network = build_network(Network(decoder_channels=64), seed=0).eval()
+    images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    learner = MapAndLevels(network, size=64)
+    cells, levels = learner.layout.split(learner(images))
+    torch.testing.assert_close(cells, network(images))
+    torch.testing.assert_close(levels, PooledLevels(network, size=64)(images)[:, :, 0, 0])
+    assert learner.layout.level_channels == levels.shape[1]
+
+
+@pytest.mark.parametrize("name", ["densecl", "vicregl"])
+def test_a_method_of_cells_and_images_tells_of_the_decoders_features(tmp_path: Path, name: str) -> None:
+    job = pretrain_job(method={"name": name}, pretraining={"steps": 1, "batch_size": 4})
+    told = [event.values for event in run(job, tmp_path) if isinstance(event, Metrics)]
+    assert all(values["features/rank_share"] <= 1 for values in told)
+    assert told
 
 
 @pytest.mark.parametrize(("method", "moves"), [(WHOLE, False), ({"name": "byol"}, False), (DENSE, True)])
@@ -46,10 +66,15 @@ def test_segmentation_takes_over_what_every_arm_has_pretrained() -> None:
     assert segment_job(method=DENSE).transfer == "encoder_decoder"
 
 
-def test_random_weights_are_probed_with_the_statistics_of_images(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_frozen_networks_are_probed_with_the_statistics_of_the_labelled_chips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pretrained: bool
 ) -> None:
-    """Each batch norm hands on mean 0 and deviation 1 of the labelled chips, as a trained one would."""
+    start = None
+    if pretrained:
+        job = pretrain_job(method=WHOLE, pretraining={"steps": 3, "batch_size": 4, "warmup_steps": 0})
+        saved = [event for event in run(job, tmp_path) if isinstance(event, Saved) and event.kind == "weights"]
+        start = SavedFile(saved[0].path, saved[0].sha256)
     seen: list[torch.nn.Module] = []
     standardise = LinearHead.standardise
 
@@ -59,15 +84,17 @@ def test_random_weights_are_probed_with_the_statistics_of_images(
         raise segmentation.SegmentationError("far enough")
 
     monkeypatch.setattr(LinearHead, "standardise", keep)
-    networks: list[torch.nn.Module] = []
-    build = segmentation.build_network
-    monkeypatch.setattr(
-        segmentation, "build_network", lambda *args, **options: networks.append(build(*args, **options)) or networks[-1]
-    )
-    job = segment_job(method=WHOLE)
+    networks: list[DenseNetwork] = []
+
+    def kept(*args: Any, **options: Any) -> DenseNetwork:  # noqa: ANN401
+        networks.append(build_network(*args, **options))
+        return networks[-1]
+
+    monkeypatch.setattr(segmentation, "build_network", kept)
+    probe = segment_job(method=WHOLE).model_copy(update={"pretrain": "0" * 64 if pretrained else None})
     with pytest.raises(segmentation.SegmentationError, match="far enough"):
-        list(run(job.model_copy(update={"pretrain": None}), tmp_path))
-    norms = [each for each in networks[-1].encoder.modules() if isinstance(each, torch.nn.BatchNorm2d)]  # type: ignore[union-attr]
+        list(run(probe, tmp_path, start=start))
+    norms = [each for each in networks[-1].encoder.modules() if isinstance(each, torch.nn.BatchNorm2d)]
     assert norms
     assert all(int(norm.num_batches_tracked) == 1 for norm in norms)  # type: ignore[arg-type]
     assert all(not torch.equal(norm.running_var, torch.ones_like(norm.running_var)) for norm in norms)  # type: ignore[arg-type]

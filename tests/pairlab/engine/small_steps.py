@@ -6,8 +6,9 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from pairlab.experiment.methods import Method
+from pairlab.experiment.methods import DenseCL, Method, VICRegL
 from pairlab.experiment.training import Pretraining
+from pairlab.networks import MapAndLevels
 from pairlab.objectives.building import build_objective
 from pairlab.objectives.objective import Objective
 from pairlab.views.batches import PairBatch, PairBatches
@@ -24,7 +25,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "simsiam": {"embedding_dim": 16, "predictor_dim": 8},
     "vicreg": {"hidden_dim": 16, "embedding_dim": 8},
     "barlow_twins": {"hidden_dim": 16, "embedding_dim": 8},
-    "densecl": {"hidden_dim": 16, "embedding_dim": 8, "queue_size": 16},
+    "densecl": {"hidden_dim": 16, "embedding_dim": 8, "queue_size": 16, "place_steps": 0},
     "pixpro": {"hidden_dim": 16, "embedding_dim": 8},
     "vicregl": {"hidden_dim": 16, "embedding_dim": 8, "local_dim": 8},
     "seco": {"hidden_dim": 16, "embedding_dim": 8, "queue_size": 16},
@@ -52,12 +53,43 @@ class SmallNetwork(nn.Module):
         return features
 
 
-def built(name: str) -> tuple[SmallNetwork, Objective]:
-    """Returns network and objective of a method in float64, always with the same weights."""
+class SmallEncoder(nn.Module):
+    """The image and two levels, with batch norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 5, 3, stride=2, padding=1), nn.BatchNorm2d(5), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(5, 6, 3, stride=2, padding=1), nn.BatchNorm2d(6))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        level = self.first(images)
+        return [images, level, self.second(level)]
+
+
+class SmallDecoded(nn.Module):
+    """An encoder of two levels, and a convolution as its decoder."""
+
+    bands, stride, channels = 3, 4, 7
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = SmallEncoder(), nn.Conv2d(6, 7, 3, padding=1)
+
+    def decoded(self, encoded: list[Tensor]) -> Tensor:
+        features: Tensor = self.decoder(encoded[-1])
+        return features
+
+
+def built(name: str) -> tuple[nn.Module, Objective]:
+    """Returns what images go through and the objective of a method in float64, always with the same weights."""
+    method = _METHOD.validate_python({"name": name, **METHODS[name]})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        network = SmallNetwork().double()
-    method = _METHOD.validate_python({"name": name, **METHODS[name]})
+        network = (
+            MapAndLevels(SmallDecoded(), size=SIZE)  # type: ignore[arg-type]
+            if isinstance(method, DenseCL | VICRegL)
+            else SmallNetwork()
+        ).double()
     return network, build_objective(method, network, seed=0).double()  # type: ignore[arg-type]
 
 

@@ -109,13 +109,23 @@ def test_is_moco_where_an_image_is_one_cell() -> None:
     torch.testing.assert_close(found, whole)
 
 
+def test_cells_without_a_key_count_nothing() -> None:
+    cells, keys, queue = rows(2, 3, 4), rows(2, 3, 4, seed=1), rows(5, 4, seed=2)
+    valid = torch.tensor([[True, False, True], [True, False, True]])
+    whole, weights = torch.tensor(1.0), {"dense_weight": 0.5, "temperature": 0.2}
+    found = densecl(whole, cells, keys, queue, valid=valid, **weights)
+    torch.testing.assert_close(found, densecl(whole, cells[:, ::2], keys[:, ::2], queue, **weights))
+    with pytest.raises(NothingToMatch, match="0 cells have a key"):
+        densecl(whole, cells, keys, queue, valid=torch.zeros(2, 3, dtype=torch.bool), **weights)
+
+
 def test_what_does_not_fit_is_named() -> None:
     cells, queue, whole = rows(2, 3, 4), rows(5, 4), torch.tensor(1.0)
     with pytest.raises(ValueError, match=r"one shape \(B, S, D\), found \(2, 3, 4\) and \(2, 2, 4\)"):
         densecl(whole, cells, cells[:, :2], queue, dense_weight=0.5, temperature=0.2)
     with pytest.raises(ValueError, match=r"dense_weight must lie in \[0, 1\], found 1\.5"):
         densecl(whole, cells, cells, queue, dense_weight=1.5, temperature=0.2)
-    with pytest.raises(NothingToMatch, match="6 queries, and 0 keys in the queue"):
+    with pytest.raises(NothingToMatch, match="6 cells have a key, and the queue has 0 keys"):
         densecl(whole, cells, cells, queue[:0], dense_weight=0.5, temperature=0.2)
 
 

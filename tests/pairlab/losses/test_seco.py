@@ -115,5 +115,6 @@ def test_what_does_not_fit_is_named() -> None:
     queries, keys, queues = given()
     with pytest.raises(ValueError, match=r"three subspaces.*found \(2, \(3, 3, 3\), 3\)"):
         seco(queries[:2], keys, queues, temperature=0.2)
-    with pytest.raises(NothingToMatch, match="4 queries, and 0 keys in the queue"):
-        seco(queries, keys, [each[:0] for each in queues], temperature=0.2)
+    alone = [[each[:1] for each in own] for own in keys]
+    with pytest.raises(NothingToMatch, match="1 queries, and 0 keys in the queue"):
+        seco([each[:1] for each in queries], alone, [each[:0] for each in queues], temperature=0.2)

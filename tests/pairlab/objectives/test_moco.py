@@ -80,12 +80,8 @@ def test_the_copy_follows_with_one_momentum() -> None:
 def test_keys_are_normalised_in_parts_and_queries_as_a_whole() -> None:
     network, objective = built(key_parts=2)
     positives = views().chunk(2)[1]
-    halves = torch.cat(
-        [
-            objective.copy(WholeBatch(network), positives[: PAIRS // 2]),
-            objective.copy(WholeBatch(network), positives[PAIRS // 2 :]),
-        ]
-    )
+    with torch.no_grad():
+        halves = objective.copy.head(torch.cat([pooled(objective.copy.network(half)) for half in positives.chunk(2)]))
     objective.loss(WholeBatch(network), views(), batch())
     objective.after_step(network, step=0, total=1)
     torch.testing.assert_close(objective.queue[-PAIRS:], functional.normalize(halves, dim=1))
@@ -95,7 +91,9 @@ def test_keys_are_normalised_in_parts_and_queries_as_a_whole() -> None:
 def test_no_part_has_a_single_image() -> None:
     network, objective = built(key_parts=64)
     positives = views().chunk(2)[1]
-    twos = torch.cat([objective.copy(WholeBatch(network), positives[at : at + 2]) for at in range(0, PAIRS, 2)])
+    with torch.no_grad():
+        parts = [pooled(objective.copy.network(each)) for each in torch.split(positives, 2)]
+        twos = objective.copy.head(torch.cat(parts))
     objective.loss(WholeBatch(network), views(), batch())
     objective.after_step(network, step=0, total=1)
     torch.testing.assert_close(objective.queue[-PAIRS:], functional.normalize(twos, dim=1))
@@ -106,7 +104,7 @@ def test_no_gradient_reaches_copy_or_queue() -> None:
     torch.autograd.backward(objective.loss(WholeBatch(network), views(), batch()))
     assert all(each.grad is None for each in objective.copy.parameters())
     assert all(each.grad is not None for each in [*network.parameters(), *objective.projection.parameters()])
-    assert {"queue", "copy.head.0.weight"} < objective.state_dict().keys()
+    assert {"queue", "copy.head.1.weight"} < objective.state_dict().keys()
 
 
 def test_the_loss_of_views_that_match_descends_against_keys_of_other_images() -> None:
@@ -124,3 +122,14 @@ def test_the_loss_of_views_that_match_descends_against_keys_of_other_images() ->
         torch.autograd.backward(loss)
         optimizer.step()
     assert max(curve[-3:]) < curve[0] - 0.03  # keys of an untrained copy are nearly one direction: little to gain
+
+
+def test_without_a_queue_the_other_keys_of_the_batch_are_the_negatives() -> None:
+    network, objective = built(queue_size=0, key_parts=1, temperature=0.3)
+    anchors, positives = views().chunk(2)
+    queries = functional.normalize(objective.projection(pooled(network(anchors))), dim=1)
+    keys = functional.normalize(objective.copy(WholeBatch(network), positives), dim=1)
+    expected = functional.cross_entropy(queries @ keys.T / 0.3, torch.arange(PAIRS))
+    torch.testing.assert_close(objective.loss(WholeBatch(network), views(), batch()), expected)
+    objective.after_step(network, step=0, total=2)
+    assert objective.queue.shape == (0, 4)

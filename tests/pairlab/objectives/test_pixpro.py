@@ -52,6 +52,10 @@ def rows(maps: Tensor) -> Tensor:
     return maps.flatten(2).transpose(1, 2)
 
 
+def unit_values(objective: PixProObjective, projected: Tensor) -> Tensor:
+    return functional.normalize(rows(objective.transform(projected)), dim=2)
+
+
 def weights(module: nn.Module) -> list[Tensor]:
     return [each.detach().clone() for each in module.parameters()]
 
@@ -61,14 +65,20 @@ def test_smoothed_cells_are_held_against_the_copys_cells_of_the_other_view() -> 
     drawn = batch(objective)
     assert len(drawn.matches) > 20
     with torch.no_grad():
-        for each in objective.target.parameters():  # a copy that lags behind
+        for each in [*objective.target.parameters(), *objective.transform.parameters()]:  # a copy that lags behind
             each.add_(0.05 * torch.randn(each.shape, generator=torch.Generator().manual_seed(1)))
     projected = objective.projector(on_grid(network(views()), GRID))
-    y = propagation(rows(projected), rows(objective.transform(projected)), 1.5)
+    y = propagation(rows(projected), unit_values(objective, projected), 1.5)
     x = rows(objective.target.head(on_grid(objective.target.network(views()), GRID)))
     expected = pixpro(*y.chunk(2), *x.chunk(2), matches=torch.from_numpy(drawn.matches))
     found = objective.loss(WholeBatch(network), views(), drawn)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_transform_begins_as_the_identity() -> None:
+    _, objective = built()
+    given = torch.randn(2, 8, 3, 3, generator=torch.Generator().manual_seed(2))
+    assert torch.equal(objective.transform(given), given)
 
 
 def test_gradients_reach_network_projector_and_transform_and_never_the_copy() -> None:
@@ -89,7 +99,7 @@ def test_the_gradient_is_that_of_targets_that_stand_still() -> None:
     with torch.no_grad():
         constant = rows(objective.target.head(on_grid(objective.target.network(given), GRID))).clone()
     projected = objective.projector(on_grid(network(given), GRID))
-    y = propagation(rows(projected), rows(objective.transform(projected)), 2.0)
+    y = propagation(rows(projected), unit_values(objective, projected), 2.0)
     expected = pixpro(*y.chunk(2), *constant.chunk(2), matches=torch.from_numpy(drawn.matches))
     trained = [*network.parameters(), *objective.projector.parameters(), *objective.transform.parameters()]
     for one, other in zip(torch.autograd.grad(found, trained), torch.autograd.grad(expected, trained), strict=True):

@@ -66,6 +66,21 @@ def test_gradients_reach_network_and_heads_and_no_copy() -> None:
 def test_queues_and_copy_belong_to_the_state() -> None:
     objective = built()[1]
     keys = objective.state_dict().keys()
-    assert {"queues", "heads.2.0.weight", "copy.head.2.0.weight"} < keys
+    assert {"queues", "heads.2.1.weight", "copy.head.2.1.weight"} < keys
     torch.testing.assert_close(objective.queues.norm(dim=2), torch.ones(3, 8))
     assert objective.crossed
+
+
+def test_without_queues_the_keys_of_other_places_are_the_negatives_in_each_subspace() -> None:
+    network, objective = built(queue_size=0, temperature=0.3)
+    features = pooled(network(FOUR.chunk(4)[0]))
+    expected = torch.zeros(())
+    for space, (head, keys) in enumerate(zip(objective.heads, keys_of(objective), strict=True)):
+        query = functional.normalize(head(features), dim=1)
+        units = [functional.normalize(each, dim=1) for each in keys]
+        own = [(query * each).sum(1, keepdim=True) for key, each in enumerate(units) if key != space]
+        logits = torch.cat([query @ units[space].T, *(own if space else [])], dim=1) / 0.3
+        expected = expected + functional.cross_entropy(logits, torch.arange(PAIRS))
+    torch.testing.assert_close(objective.loss(WholeBatch(network), FOUR, batch()), expected)
+    objective.after_step(network, step=0, total=2)
+    assert objective.queues.shape == (3, 0, 4)

@@ -13,8 +13,8 @@ from pairlab.experiment.training import Augmentation, Pretraining
 from pairlab.losses.embeddings import NothingToMatch
 from pairlab.losses.vicreg import vicreg
 from pairlab.losses.vicregl import LocalMatching, local_vicreg
-from pairlab.networks import DenseNetwork, build_network, on_grid, pooled
-from pairlab.objectives.building import build_objective
+from pairlab.networks import MapAndLevels, build_network, on_grid
+from pairlab.objectives.building import build_learner, build_objective
 from pairlab.objectives.vicregl import VICRegLObjective
 from pairlab.views.batches import PairBatch, PairBatches
 from tests.pairlab.objectives.test_global_methods import PAIRS, SOURCE, views
@@ -30,21 +30,23 @@ def batch(**augmentation: Any) -> PairBatch:  # noqa: ANN401
     return PairBatches(SOURCE, pairs, training, seed=0, grid=GRID, points=0, cells=True).batch(0)
 
 
-def built(**fields: Any) -> tuple[DenseNetwork, VICRegLObjective]:  # noqa: ANN401
-    network = build_network(Network(decoder_channels=64), seed=0)
-    fields = {"hidden_dim": 16, "embedding_dim": 16, "local_dim": 8, **fields}
-    objective = build_objective(VICRegL.model_validate(fields), network, seed=0)
+def built(**fields: Any) -> tuple[MapAndLevels, VICRegLObjective]:  # noqa: ANN401
+    config = VICRegL.model_validate({"hidden_dim": 16, "embedding_dim": 16, "local_dim": 8, **fields})
+    learner = build_learner(config, build_network(Network(decoder_channels=64), seed=0), size=32)
+    assert isinstance(learner, MapAndLevels)
+    objective = build_objective(config, learner, seed=0)
     assert isinstance(objective, VICRegLObjective)
-    return network, objective
+    return learner, objective
 
 
 def test_the_loss_is_that_of_whole_images_and_of_cells() -> None:
     network, objective = built(alpha=0.25, location_matches=5, feature_matches=3, match_tolerance_px=6.0)
     given = batch()
-    features = network(views())
+    features = network.network(views())
+    levels = torch.cat([level.mean(dim=(2, 3)) for level in network.network.encoder(views())[1:]], dim=1)
     assert objective.expander is not None
     assert objective.local_expander is not None
-    one, other = objective.expander(pooled(features)).chunk(2)
+    one, other = objective.expander(levels).chunk(2)
     whole = vicreg(one, other, **WEIGHTS)
     rows = on_grid(features, GRID).permute(0, 2, 3, 1).reshape(2 * PAIRS * GRID * GRID, -1)
     cells_a, cells_b = objective.local_expander(rows).reshape(2 * PAIRS, GRID * GRID, -1).chunk(2)
@@ -65,9 +67,10 @@ def test_the_loss_is_that_of_whole_images_and_of_cells() -> None:
 def test_without_a_local_share_it_is_vicreg() -> None:
     network, objective = built(alpha=1.0)
     assert objective.local_expander is None
-    reference = build_objective(VICReg(hidden_dim=16, embedding_dim=16), network, seed=0)
+    config = VICReg(hidden_dim=16, embedding_dim=16)
+    levels = build_learner(config, network.network, size=32)
     given = batch()
-    expected = reference.loss(WholeBatch(network), views(), given)
+    expected = build_objective(config, levels, seed=0).loss(WholeBatch(levels), views(), given)
     torch.testing.assert_close(objective.loss(WholeBatch(network), views(), given), expected)
 
 
