@@ -12,8 +12,9 @@ from pydantic import TypeAdapter
 from pairlab.checkpoint import SavedFile
 from pairlab.events import Finished, Saved
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import DatasetReference, PretrainJob, SegmentJob, expand
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import DatasetReference, PretrainJob, SegmentJob
 from pairlab.experiment.methods import Method, trains_decoder
 from pairlab.pretraining import pretrain
 from pairlab.scenes.index import ChipIndex
@@ -72,6 +73,7 @@ def probed(method: str, pairing: str, *, seed: int, size: Size) -> float:
                 should_stop=_never,
                 device=device,
                 loader_workers=1,
+                map_moments=0,
             )
             for event in events:
                 if isinstance(event, Saved) and event.kind == "weights":

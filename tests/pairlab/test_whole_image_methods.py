@@ -6,10 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pairlab import segmentation
 from pairlab.events import Saved
 from pairlab.experiment.network import Network
-from pairlab.networks import LinearHead, PooledLevels, build_network
+from pairlab.networks import DenseNetwork, LinearHead, PooledLevels, build_network
+from pairlab.segmentation import SegmentationError
 from tests.pairlab.training_jobs import experiment, pretrain_job, run, segment_job
 
 WHOLE = {"name": "simclr"}
@@ -56,18 +56,20 @@ def test_random_weights_are_probed_with_the_statistics_of_images(
     def keep(self: LinearHead, levels: list[torch.Tensor]) -> None:
         standardise(self, levels)
         seen.append(self)
-        raise segmentation.SegmentationError("far enough")
+        raise SegmentationError("far enough")
 
     monkeypatch.setattr(LinearHead, "standardise", keep)
-    networks: list[torch.nn.Module] = []
-    build = segmentation.build_network
-    monkeypatch.setattr(
-        segmentation, "build_network", lambda *args, **options: networks.append(build(*args, **options)) or networks[-1]
-    )
+    networks: list[DenseNetwork] = []
+
+    def built(config: Network, **options: int) -> DenseNetwork:
+        networks.append(build_network(config, **options))
+        return networks[-1]
+
+    monkeypatch.setattr("pairlab.segmentation.starting_network.build_network", built)
     job = segment_job(method=WHOLE)
-    with pytest.raises(segmentation.SegmentationError, match="far enough"):
+    with pytest.raises(SegmentationError, match="far enough"):
         list(run(job.model_copy(update={"pretrain": None}), tmp_path))
-    norms = [each for each in networks[-1].encoder.modules() if isinstance(each, torch.nn.BatchNorm2d)]  # type: ignore[union-attr]
+    norms = [each for each in networks[-1].encoder.modules() if isinstance(each, torch.nn.BatchNorm2d)]
     assert norms
     assert all(int(norm.num_batches_tracked) == 1 for norm in norms)  # type: ignore[arg-type]
     assert all(not torch.equal(norm.running_var, torch.ones_like(norm.running_var)) for norm in norms)  # type: ignore[arg-type]
