@@ -115,13 +115,17 @@ class EncoderPyramid(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Returns the levels, the finest first, without the image itself."""
-        encoded = self.encoder(images)
-        # Encoders that start at stride 4 stand a level of no channels in for stride 2.
-        levels = encoded[0] if isinstance(encoded, tuple) else [each for each in encoded[1:] if each.shape[1]]
         finest = (images.shape[-2] // GRID_STRIDE, images.shape[-1] // GRID_STRIDE)
         return [
-            functional.adaptive_avg_pool2d(level, finest) if level.shape[-1] > finest[1] else level for level in levels
+            functional.adaptive_avg_pool2d(level, finest) if level.shape[-1] > finest[1] else level
+            for level in self.as_encoded(images)
         ]
+
+    def as_encoded(self, images: Tensor) -> list[Tensor]:
+        """Returns the levels as the encoder has them, none averaged."""
+        encoded = self.encoder(images)
+        # Encoders that start at stride 4 stand a level of no channels in for stride 2.
+        return list(encoded[0]) if isinstance(encoded, tuple) else [each for each in encoded[1:] if each.shape[1]]
 
 
 class PooledLevels(nn.Module):
@@ -139,7 +143,7 @@ class PooledLevels(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns the levels' means, the finest level's first."""
-        return torch.cat([pooled(level) for level in self.pyramid(images)], dim=1)[:, :, None, None]
+        return torch.cat([pooled(level) for level in self.pyramid.as_encoded(images)], dim=1)[:, :, None, None]
 
 
 Learner = DenseNetwork | PooledLevels
@@ -237,7 +241,10 @@ class GlobalProjection(nn.Module):
 
 def pooled(features: Tensor) -> Tensor:
     """Returns the mean of features (images, channels, height, width) over their positions: (images, channels)."""
-    return features.mean(dim=(2, 3))
+    if features.is_contiguous():
+        return features.mean(dim=(2, 3))
+    # The gradient of that would not lie channels-last as the features do, and would be slow to add to others.
+    return features.permute(0, 2, 3, 1).flatten(1, 2).mean(dim=1)
 
 
 def perceptron(*widths: int, normalise_output: bool = False) -> nn.Sequential:
