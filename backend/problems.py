@@ -14,8 +14,8 @@ from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from backend.errors import ApiError
-from pairlab.experiment.expansion import ExpansionError
 from pairlab.experiment.experiment import ExperimentError
+from pairlab.experiment.fit import ExpansionError
 from pairlab.pairing.drawing import PairingRefused
 from pairlab.scenes.scene import SceneError
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
-from pairlab.experiment.expansion import DatasetReference
+from pairlab.experiment.jobs import DatasetReference
 
 API_PREFIX = "/api/v1"
 

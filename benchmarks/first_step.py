@@ -29,13 +29,20 @@ def first_step_rows(*, quick: bool) -> list[Row]:
     with fresh_stack() as stack:
         dataset = {"name": DATASET, "config": {"kind": "synthetic"}}
         stack.client.post("/datasets", json=dataset).raise_for_status()
-        times = [_submitted(stack.client, seed) for seed in range(2 if quick else 8)]
+        times = [_submitted(stack.client, seed) for seed in range(2 if quick else 6)]
     counted = times[1:]
     started, stepped = (statistics.median(each) for each in zip(*counted, strict=True))
     against = f"submission; {ALLOWED_SECONDS:g} s and the imports' {importing:.1f} s allowed; median of {len(counted)}"
     return [
         Row("first_step", stepped, "s", against, ALLOWED_SECONDS + importing, at_least=False),
-        Row("first_step_without_imports", stepped, "s", "submission; the worker has imported", None, at_least=False),
+        Row(
+            "first_step_without_imports",
+            stepped,
+            "s",
+            "submission; an idle worker has imported already, so that none of it is in there",
+            ALLOWED_SECONDS,
+            at_least=False,
+        ),
         Row("job_started", started, "s", "submission", None, at_least=False),
         Row("imports", importing, "s", "a fresh interpreter: torch and all else that a run needs", None),
     ]

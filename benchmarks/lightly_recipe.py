@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.turns import Done
 from pairlab.engine.allocation import keep_freed_memory
+from pairlab.engine.prefetch import made_beside
 from pairlab.experiment.training import Augmentation
 from pairlab.precision import best_precision
 from pairlab.scenes.scene import RGB
@@ -102,14 +103,17 @@ def _loaded_views(chips: Chips, batch: int) -> Iterator[list[Tensor]]:
 
 
 def _batched_views(chips: Chips, batch: int) -> Iterator[tuple[Tensor, ...]]:
-    """Yields views as PairLab makes them, of as strong an augmentation; one thread gathers the chips."""
+    """Yields views as PairLab makes them, of as strong an augmentation, beside the training as there."""
     size, strong = chips.shape[1], Augmentation(crop_scale=(0.08, 1.0), brightness=0.8, contrast=0.8, saturation=0.8)
 
     def gather(step: int) -> tuple[Chips, np.random.Generator]:
         rng = np.random.default_rng(step)
         return np.tile(chips[rng.choice(len(chips), batch, replace=False)], (2, 1, 1, 1)), rng
 
-    for both, rng in made_ahead(gather, range(1_000_000), workers=1):
+    def render(gathered: tuple[Chips, np.random.Generator]) -> tuple[Tensor, ...]:
+        both, rng = gathered
         views = draw_views(2 * batch, size=size, crop_scale=strong.crop_scale, flips=True, rng=rng)
         factors = draw_factors(2 * batch, strong, rng=rng)
-        yield render_views(both, views, factors, bands=RGB, device=CPU).chunk(2)
+        return render_views(both, views, factors, bands=RGB, device=CPU).chunk(2)
+
+    yield from made_beside(made_ahead(gather, range(1_000_000), workers=1), render)

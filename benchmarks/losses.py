@@ -13,6 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.loss_cases import Loss, LossCase, loss_cases
 from benchmarks.report import Row, run
+from pairlab.engine.allocation import keep_freed_memory
 
 THREADS = 1
 NO_SLOWER = 0.95
@@ -25,6 +26,7 @@ LEAST_SECONDS = 0.02
 
 def measure(quick: bool) -> Sequence[Row]:
     """Returns the rows of the table."""
+    keep_freed_memory()  # as a run has it: fresh pages would take more time than some of the losses
     threads = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:

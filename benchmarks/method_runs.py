@@ -12,8 +12,9 @@ from pydantic import TypeAdapter
 from pairlab.checkpoint import SavedFile
 from pairlab.events import Finished, Saved
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import DatasetReference, PretrainJob, SegmentJob, expand
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import DatasetReference, PretrainJob, SegmentJob
 from pairlab.experiment.methods import Method, trains_decoder
 from pairlab.pretraining import pretrain
 from pairlab.scenes.index import ChipIndex

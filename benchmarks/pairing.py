@@ -13,8 +13,9 @@ from benchmarks.pairing_preview import drawing_rows, preview_rows
 from benchmarks.report import Row, run
 from pairlab.events import Metrics
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import DatasetReference, PretrainJob, expand
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import DatasetReference, PretrainJob
 from pairlab.experiment.methods import PixelInfoNCE
 from pairlab.pairing.job_pairs import pairs_of
 from pairlab.pretraining import pretrain
@@ -75,7 +76,14 @@ def _seconds(job: PretrainJob, source: SyntheticSource, index: ChipIndex) -> tup
     with tempfile.TemporaryDirectory(prefix="pairlab-benchmark-") as folder:
         resumed = time.perf_counter()
         for event in pretrain(
-            job, source, index, folder=Path(folder), resume=None, should_stop=lambda: False, device=CPU
+            job,
+            source,
+            index,
+            folder=Path(folder),
+            resume=None,
+            should_stop=lambda: False,
+            device=CPU,
+            map_moments=0,
         ):
             if isinstance(event, Metrics):
                 began = time.perf_counter()

@@ -27,8 +27,9 @@ from benchmarks.report import Row
 from benchmarks.stack import RunningStack, fresh_stack
 from pairlab.experiment.change_scores import Cva
 from pairlab.experiment.datasets import XbdDataset
-from pairlab.experiment.expansion import DatasetReference, PretrainJob, ScoreJob, expand
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import DatasetReference, PretrainJob, ScoreJob
 from pairlab.pairing.cell_scores import ACROSS, CellScores
 from pairlab.pairing.job_pairs import pairs_of
 from pairlab.pairing.score_file import files_of, write_scores

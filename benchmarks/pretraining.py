@@ -1,4 +1,4 @@
-"""Pretraining: pairs per second beside Lightly's recipe and beside the bare model, and how soon a job trains."""
+"""Pretraining: its speed beside Lightly's recipe and beside the bare model, its memory, and how soon a job trains."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,16 @@ import torch
 
 from benchmarks.first_step import first_step_rows
 from benchmarks.lightly_recipe import VARIANTS, lightly_steps
-from benchmarks.pairlab_steps import bare_steps, encoder_steps, loop_steps, steps_of_a_run
+from benchmarks.pairlab_steps import bare_steps, loop_steps, steps_of_a_run
+from benchmarks.parts_memory import parts_rows
 from benchmarks.report import Row, run
-from benchmarks.stored_chips import StoredChips, simclr_job
-from benchmarks.turns import Contestant, Work, ratios, seconds_in_turns
+from benchmarks.stored_chips import StoredChips, speed_job
+from benchmarks.turns import WARM_UPS, Contestant, Work, ratios, seconds_in_turns
 from pairlab.precision import best_precision
 
-ENCODER, LEANEST_DECODER, DEFAULT_DECODER = "tu-resnet18", 64, 256
+ENCODER = "tu-resnet18"
 THREADS = 1
-"""Of each contestant's training; one loader works beside it, in PairLab a thread and in Lightly a process."""
+"""Of each contestant's training; views are made on another core, in PairLab by threads and in Lightly by a process."""
 PEER_BARS = {96: 2.0, 128: 1.7}
 GPU = "H200, ResNet-50 with FPN at 256², batch 256, chips from the store"
 MEANS = {
@@ -35,26 +36,26 @@ def measure(quick: bool) -> Sequence[Row]:
     """Returns the rows of the table."""
     with tempfile.TemporaryDirectory(prefix="pairlab-benchmark-") as folder:
         chips = StoredChips(Path(folder))
-        chips.write(tiles=2 if quick else 12)
+        chips.write(tiles=1 if quick else 12)
         rows = []
         for size in PEER_BARS:
             if size == 96 or not quick:
                 rows += peer_rows(chips, size, quick=quick)
         rows += bare_rows(chips, quick=quick)
         rows += gpu_rows(chips, quick=quick)
+        rows += parts_rows(chips, quick=quick, threads=THREADS)
     return [*rows, *first_step_rows(quick=quick)]
 
 
 def peer_rows(chips: StoredChips, size: int, *, quick: bool) -> list[Row]:
     """Returns the rows beside Lightly's recipe on the same chips, with what each of PairLab's means adds to it."""
-    batch, turn, rounds = (4, 1, 1) if quick else (32, 5, 5)
-    pairs = 8 * batch if quick else 500
-    job = simclr_job(
+    batch, turn, rounds = (4, 1, 1) if quick else (32, 4, 5)
+    job = speed_job(
+        "simclr",
         size=size,
         batch=batch,
-        pairs=pairs,
+        pairs=8 * batch if quick else 500,
         steps=steps_of_a_run(turn),
-        decoder_channels=LEANEST_DECODER,
         encoder=ENCODER,
     )
     images = chips.images(job)
@@ -62,35 +63,39 @@ def peer_rows(chips: StoredChips, size: int, *, quick: bool) -> list[Row]:
         name: partial(lightly_steps, name, chips=images, batch=batch, threads=THREADS, turn=turn)
         for name in (VARIANTS[:1] if quick else VARIANTS)
     }
-    works["encoder"] = partial(encoder_steps, job, chips, threads=THREADS, turn=turn)
     works["loop"] = partial(loop_steps, job, chips, device="cpu", threads=THREADS)
-    return _peer_rows(seconds_in_turns(works, rounds=rounds), size=size, batch=batch)
+    found = seconds_in_turns(works, rounds=rounds, warm_ups=1 if quick else WARM_UPS)
+    return _peer_rows(found, size=size, batch=batch)
 
 
 def _peer_rows(found: Mapping[str, Contestant], *, size: int, batch: int) -> list[Row]:
-    lightly = found["lightly"]
+    lightly, loop = found["lightly"], found["loop"]
     quick_type = best_precision(torch.device("cpu")).autocast is not None
     bar = PEER_BARS[size] if quick_type else None
     remark = "" if quick_type else "; this CPU multiplies no bfloat16, so no bar"
-    peer = f"lightly {version('lightly')}, timm resnet18, fp32, {batch / median(lightly.seconds):.1f} pairs/s"
-    of_ours = f"resnet18 without decoder, PairLab's parts{remark}"
-    whole = f"the same with FPN {LEANEST_DECODER}, pretrain(): a decoder more than the peer"
-    rows = [
-        Row(f"pairs_per_s_vs_lightly_{size}", _times(lightly, found["encoder"]), "x", f"{peer}; {of_ours}", bar),
-        Row(f"whole_loop_vs_lightly_{size}", _times(lightly, found["loop"]), "x", f"{peer}; {whole}", None),
-    ]
-    for before, name in pairwise(VARIANTS):
-        if name in found:
-            gain = _times(found[before], found[name])
-            rows.append(Row(f"{name}_share_{size}", gain, "x", f"lightly's recipe and: {MEANS[name]}", None))
-    for name in ("lightly", "encoder", "loop"):
+    gains = {
+        name: _times(found[before], found[name])
+        for before, name in pairwise([*VARIANTS, "loop"])
+        if before in found and name in found and len(found) > 2
+    }
+    shares = ", ".join(f"{name.replace('_', ' ')} {gain:.2f} x" for name, gain in gains.items())
+    speeds = " and ".join(f"{batch / median(each.seconds):.1f}" for each in (lightly, loop))
+    against = (
+        f"lightly {version('lightly')}, its SimCLR recipe, timm resnet18, fp32, and pretrain(): {speeds} pairs/s"
+        f"{'; of it ' if shares else ''}{shares}{remark}"
+    )
+    rows = [Row(f"pairs_per_s_vs_lightly_{size}", _times(lightly, loop), "x", against, bar)]
+    for name, gain in gains.items():
+        what = f"lightly's recipe and: {MEANS[name]}" if name in MEANS else "PairLab's own loop over all that"
+        rows.append(Row(f"{name}_share_{size}", gain, "x", what, None))
+    for name in ("lightly", "loop"):
         rows.append(Row(f"peak_memory_{name}_{size}", found[name].peak_mb, "MB", "resident, without loaders", None))
     return rows
 
 
 def bare_rows(chips: StoredChips, *, quick: bool) -> list[Row]:
-    """Returns the rows beside the bare model on the CPU: the default decoder, chips from the store."""
-    size, batch, turn, rounds = (64, 4, 1, 1) if quick else (96, 32, 5, 7)
+    """Returns the rows beside the bare model on the CPU: a dense method with its decoder, chips from the store."""
+    size, batch, turn, rounds = (64, 4, 1, 1) if quick else (96, 32, 4, 5)
     return _bare_rows(chips, "cpu", size=size, batch=batch, turn=turn, rounds=rounds, encoder=ENCODER, bar=0.95)
 
 
@@ -105,13 +110,8 @@ def gpu_rows(chips: StoredChips, *, quick: bool) -> list[Row]:
 def _bare_rows(
     chips: StoredChips, device: str, *, size: int, batch: int, turn: int, rounds: int, encoder: str, bar: float
 ) -> list[Row]:
-    job = simclr_job(
-        size=size,
-        batch=batch,
-        pairs=max(2 * batch, 64),
-        steps=steps_of_a_run(turn),
-        decoder_channels=DEFAULT_DECODER,
-        encoder=encoder,
+    job = speed_job(
+        "pixel_infonce", size=size, batch=batch, pairs=max(2 * batch, 64), steps=steps_of_a_run(turn), encoder=encoder
     )
     found = seconds_in_turns(
         {
@@ -119,10 +119,11 @@ def _bare_rows(
             "loop": partial(loop_steps, job, chips, device=device, threads=THREADS),
         },
         rounds=rounds,
+        warm_ups=1 if rounds == 1 else WARM_UPS,
     )
     bare, loop = found["bare"], found["loop"]
     speed = batch / median(loop.seconds)
-    what = f"forward, backward and step of {encoder} with FPN {DEFAULT_DECODER} at {size}², {batch} pairs in memory"
+    what = f"forward, backward and step of {encoder} with FPN, pixel InfoNCE, at {size}², {batch} pairs in memory"
     return [
         Row(f"pairs_per_s_vs_bare_{device}", _times(bare, loop), "share", f"{what}; {speed:.1f} pairs/s", bar),
         Row(f"data_wait_{device}", median(loop.waiting), "of a step", "chips from the store", 0.05, at_least=False),

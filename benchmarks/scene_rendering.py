@@ -11,8 +11,9 @@ from benchmarks.quickstart import QUICKSTART
 from benchmarks.report import Row, run
 from pairlab.events import Metrics
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import DatasetReference, PretrainJob, expand
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import load_experiment
+from pairlab.experiment.jobs import DatasetReference, PretrainJob
 from pairlab.pretraining import pretrain
 from pairlab.scenes.measuring import build_index
 from pairlab.scenes.synthetic import SyntheticSource

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from benchmarks.full_xbd import write_full_xbd
 from pairlab.experiment.datasets import XbdDataset
-from pairlab.experiment.expansion import DatasetReference, PretrainJob, expand
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import DatasetReference, PretrainJob
 from pairlab.pairing.job_pairs import pairs_of
 from pairlab.pairing.pair import PairList
 from pairlab.scenes.chip_store import ChipStore
@@ -69,16 +70,26 @@ def pairs_and_source(chips: StoredChips, job: PretrainJob) -> tuple[PairList, St
     return pairs_of(job, index), source
 
 
-def simclr_job(*, size: int, batch: int, pairs: int, steps: int, decoder_channels: int, encoder: str) -> PretrainJob:
-    """Returns a pretraining by SimCLR of each image with itself, on all dates."""
+def speed_job(
+    method: str,
+    *,
+    size: int,
+    batch: int,
+    pairs: int,
+    steps: int,
+    encoder: str,
+    decoder_channels: int = 256,
+    parts: int = 1,
+) -> PretrainJob:
+    """Returns a pretraining by a method of each image with itself, on all dates."""
     experiment = Experiment.model_validate(
         {
             "name": "speed",
             "dataset": "speed",
             "chip_size": size,
-            "method": {"name": "simclr"},
+            "method": {"name": method},
             "network": {"encoder": encoder, "decoder": "fpn", "decoder_channels": decoder_channels},
-            "pretraining": {"steps": steps, "batch_size": batch, "checkpoint_every": steps},
+            "pretraining": {"steps": steps, "batch_size": batch, "checkpoint_every": steps, "parts": parts},
             "arms": {"same": {"pairing": {"policy": "same_image", "pairs": pairs}}},
             "reference": "same",
             "seeds": [0],

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ class Done(NamedTuple):
 
 
 Work = Callable[[], Iterator[Done]]
+IMPORTED = ("benchmarks.lightly_recipe", "benchmarks.pairlab_steps")
 WARM_UPS = 2
 """Turns that are not counted: imports, first batches, first kernels."""
 
@@ -50,18 +52,21 @@ class Contestant:
         return float(seconds), float(waiting)
 
 
-def seconds_in_turns(contestants: Mapping[str, Work], *, rounds: int) -> dict[str, Contestant]:
+def seconds_in_turns(
+    contestants: Mapping[str, Work], *, rounds: int, warm_ups: int = WARM_UPS
+) -> dict[str, Contestant]:
     """Returns the contestants behind so many rounds, in each of which every one of them had its turn.
 
     Args:
         contestants: name → what it does; it is pickled, so a function of a module, or a partial of one.
         rounds: turns that count.
+        warm_ups: turns before them.
     """
     with _started(contestants) as running:
-        for number in range(rounds + WARM_UPS):
+        for number in range(rounds + warm_ups):
             for each in running.values():
                 seconds, waiting = each.turn()
-                if number >= WARM_UPS:
+                if number >= warm_ups:
                     each.seconds.append(seconds)
                     each.waiting.append(waiting)
     return running
@@ -74,7 +79,7 @@ def ratios(slower: Contestant, faster: Contestant) -> list[float]:
 
 @contextmanager
 def _started(contestants: Mapping[str, Work]) -> Iterator[dict[str, Contestant]]:
-    context = multiprocessing.get_context("spawn")
+    context = fresh_processes()
     running: dict[str, Contestant] = {}
     try:
         for name, work in contestants.items():
@@ -95,6 +100,13 @@ def _started(contestants: Mapping[str, Work]) -> Iterator[dict[str, Contestant]]
             each.ends.close()
 
 
+def fresh_processes() -> ForkServerContext:
+    """Returns where processes come from that have imported what contestants need, and done nothing else."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(IMPORTED))  # once for all of them
+    return context
+
+
 def _work(work: Work, turns: Connection) -> None:
     """Works, in the process of a contestant, whenever it is its turn."""
     os.setpgid(0, 0)  # so that loaders are stopped and ended with it
@@ -108,7 +120,12 @@ def _work(work: Work, turns: Connection) -> None:
 
 
 def peak_mb() -> float:
-    """Returns the most memory of this process that was resident, MB: VmHWM, which no parent's memory is part of."""
+    """Returns the most memory of this process that was resident so far, MB."""
+    return memory_mb("VmHWM")
+
+
+def memory_mb(field: str) -> float:
+    """Returns a field of what the system knows of this process's memory, MB: VmRSS is resident now, VmHWM at most."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    peak = next(line for line in lines if line.startswith("VmHWM"))
-    return int(peak.split()[1]) * 1024 / 1e6
+    found = next(line for line in lines if line.startswith(field))
+    return int(found.split()[1]) * 1024 / 1e6

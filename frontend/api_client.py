@@ -28,6 +28,7 @@ from frontend.connection import PREFIX, ApiProblem, problem_of
 from frontend.dataset_client import DatasetClient
 from frontend.pair_records import ExperimentPreview
 from frontend.result_records import Results
+from frontend.verdict_records import Bootstrap, Extension
 
 STREAM_TIMEOUT = httpx.Timeout(60.0, connect=3.0, read=120.0)
 
@@ -95,6 +96,19 @@ class ApiClient(DatasetClient):
     def retry_experiment(self, experiment: str) -> Experiment:
         """Queues an experiment's failed and cancelled jobs again."""
         return self._post(Experiment, f"/experiments/{part(experiment)}/retry")
+
+    def bootstrap(self, experiment: str) -> list[Bootstrap]:
+        """Returns intervals of every arm when its seeds and test scenes are drawn again."""
+        return self._get(list[Bootstrap], f"/experiments/{part(experiment)}/bootstrap")
+
+    def extension(self, experiment: str, *, to: int | None = None) -> Extension:
+        """Returns what further seeds would take: so many in all, or those of the next look; queues nothing."""
+        return self._get(Extension, f"/experiments/{part(experiment)}/extension", to=to)
+
+    def extend_experiment(self, experiment: str, *, to: int | None = None) -> Experiment:
+        """Queues further seeds, up to the next planned look or to so many in all."""
+        body = {} if to is None else {"to": to}
+        return self._post(Experiment, f"/experiments/{part(experiment)}/extend", body=body)
 
     # Jobs
 

@@ -184,7 +184,7 @@ class Artifact(TypedDict):
 
     id: str
     job: str
-    kind: Literal["checkpoint", "weights", "prediction", "results", "embedding_map"]
+    kind: Literal["checkpoint", "weights", "prediction", "results", "embedding_map", "uncertainty"]
     step: int
     name: str
     bytes: int

@@ -7,6 +7,10 @@ from frontend.palette import BASELINE_COLOUR, LINE_COLOUR
 
 Spec = dict[str, Any]
 GRID = {"gridOpacity": 0.5, "domainOpacity": 0.5, "tickOpacity": 0.5}
+IN_ONE_ROW = 3
+"""Curves whose names fit beside each other above a narrow chart; names of more stand two in a row."""
+LEGEND_ROW = 26
+"""Pixels, taken from the chart otherwise."""
 
 
 def lines(
@@ -57,11 +61,15 @@ def lines(
         mark["color"] = LINE_COLOUR
         mark["point"]["color"] = LINE_COLOUR
     else:
+        legend: Spec = {"orient": "top", "title": None, "labelLimit": 260}
+        if len(colours) > IN_ONE_ROW:
+            legend["columns"] = 2
+            height += LEGEND_ROW * ((len(colours) + 1) // 2 - 1)
         encoding["color"] = {
             "field": "series",
             "type": "nominal",
             "scale": {"domain": list(colours), "range": list(colours.values())},
-            "legend": {"orient": "top", "title": None, "labelLimit": 260},
+            "legend": legend,
         }
         encoding["tooltip"].insert(0, {"field": "series", "type": "nominal", "title": "curve"})
     heading = {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": 600, "offset": 8}

@@ -14,6 +14,7 @@ from frontend.connection import ApiProblem, find_endpoint
 from frontend.dataset_commands import datasets
 from frontend.demo import run_demo
 from frontend.export_commands import export_job
+from frontend.extend_command import extend_experiment
 from frontend.following import Failure, follow, require_success, say, show_results, submit
 from frontend.identities import resolve
 from frontend.installation import browser_address
@@ -31,6 +32,7 @@ commands = typer.Typer(
 )
 commands.add_typer(datasets, name="dataset")
 commands.command("export")(export_job)
+commands.command("extend")(extend_experiment)
 
 
 def app() -> None:

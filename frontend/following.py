@@ -7,6 +7,7 @@ from rich.console import Console
 from frontend.api_client import ApiClient
 from frontend.api_records import Experiment, Job, Plan
 from frontend.printed_tables import SHORT_ID, result_table
+from frontend.printed_verdicts import verdict_lines, verdict_table
 from frontend.progress import watch_experiment
 from frontend.result_records import Results
 from frontend.score_wording import filtered_words
@@ -72,8 +73,12 @@ def follow(
 
 
 def show_results(results: Results, *, output: Console) -> None:
-    """Prints the table, and in words what may be concluded from it."""
+    """Prints the table and the verdicts, and in words what may be concluded from them."""
     output.print(result_table(results))
+    if results["verdicts"]:
+        output.print(verdict_table(results))
+    for line in verdict_lines(results):
+        say(output, line)
     for note in results["notes"]:
         say(output, note)
 

@@ -4,15 +4,21 @@ from typing import TypedDict
 
 from frontend.api_records import ExperimentStatus, JobStatus
 from frontend.pair_records import MeanFiltered
+from frontend.verdict_records import Verdict
 
 
 class SeedScore(TypedDict):
-    """Test score of one arm, protocol and seed; `miou` and `xview2` in [0, 1]."""
+    """Test score of one arm, protocol and seed; all in [0, 1], null where its job did not measure it."""
 
     seed: int
     job: str
     miou: float
     iou: dict[str, float | None]
+    macro_f1: float | None
+    f1: dict[str, float | None]
+    accuracy: float | None
+    boundary_f1: float | None
+    ece: float | None
     xview2: float | None
 
 
@@ -28,6 +34,11 @@ class ArmResult(TypedDict):
     mean_miou: float | None
     std_miou: float | None
     mean_iou: dict[str, float | None]
+    mean_macro_f1: float | None
+    mean_f1: dict[str, float | None]
+    mean_accuracy: float | None
+    mean_boundary_f1: float | None
+    mean_ece: float | None
     mean_xview2: float | None
     difference: float | None
     difference_seeds: int
@@ -50,5 +61,7 @@ class Results(TypedDict):
     primary_protocol: str
     reference: str
     margin: float
+    looks: list[int]
+    verdicts: list[Verdict]
     rows: list[ArmResult]
     notes: list[str]

@@ -47,8 +47,10 @@ def seed_of(job: Job) -> int | None:
 
 
 def protocol_words(protocol: str) -> str:
-    """Returns a protocol's name as text."""
-    return PROTOCOL_WORDS.get(protocol, protocol.replace("_", " "))
+    """Returns a protocol's name as text; of one that is tried at a learning rate, `name@rate`, with the rate."""
+    name, _, rate = protocol.partition("@")
+    words = PROTOCOL_WORDS.get(name, name.replace("_", " "))
+    return f"{words} at {rate}" if rate else words
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -39,12 +39,12 @@ class Warned:
 class Saved:
     """A file was written whole below the run's folder and will not change."""
 
-    kind: Literal["checkpoint", "weights", "prediction", "results", "embedding_map"]
+    kind: Literal["checkpoint", "weights", "prediction", "results", "embedding_map", "uncertainty"]
     step: int
     path: Path
     sha256: str
     details: Mapping[str, Any]
-    """prediction: scene, split, protocol, acquisition. Others: what the reader needs to know."""
+    """prediction, uncertainty: scene, split, protocol, acquisition. Others: what the reader needs to know."""
 
 
 @dataclass(frozen=True, slots=True)

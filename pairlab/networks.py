@@ -119,11 +119,15 @@ class EncoderPyramid(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Returns the levels, the finest first, without the image itself."""
-        levels = levels_of(self.encoder(images))
         finest = (images.shape[-2] // GRID_STRIDE, images.shape[-1] // GRID_STRIDE)
         return [
-            functional.adaptive_avg_pool2d(level, finest) if level.shape[-1] > finest[1] else level for level in levels
+            functional.adaptive_avg_pool2d(level, finest) if level.shape[-1] > finest[1] else level
+            for level in self.as_encoded(images)
         ]
+
+    def as_encoded(self, images: Tensor) -> list[Tensor]:
+        """Returns the levels as the encoder has them, none averaged."""
+        return levels_of(self.encoder(images))
 
 
 def levels_of(encoded: Any) -> list[Tensor]:  # noqa: ANN401
@@ -147,7 +151,7 @@ class PooledLevels(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns the levels' means, the finest level's first."""
-        return torch.cat([pooled(level) for level in self.pyramid(images)], dim=1)[:, :, None, None]
+        return torch.cat([pooled(level) for level in self.pyramid.as_encoded(images)], dim=1)[:, :, None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +281,10 @@ class PixelProjection(nn.Module):
 
 def pooled(features: Tensor) -> Tensor:
     """Returns the mean of features (images, channels, height, width) over their positions: (images, channels)."""
-    return features.mean(dim=(2, 3))
+    if features.is_contiguous():
+        return features.mean(dim=(2, 3))
+    # The gradient of that would not lie channels-last as the features do, and would be slow to add to others.
+    return features.permute(0, 2, 3, 1).flatten(1, 2).mean(dim=1)
 
 
 def perceptron(

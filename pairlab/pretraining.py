@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from pairlab.engine.probe import too_little_memory
 from pairlab.engine.run import Run
 from pairlab.engine.team import ALONE, Team
 from pairlab.events import Event, Finished, Metrics, Saved, Started, Warned
-from pairlab.experiment.expansion import PretrainJob, job_key
+from pairlab.experiment.jobs import PretrainJob, job_key
 from pairlab.experiment.method_warnings import method_warnings
 from pairlab.input_scale import described_input
 from pairlab.pairing.cell_scores import CellScores
@@ -71,8 +72,8 @@ def pretrain(
         map_moments: how many embedding maps are drawn; training is the same without any.
 
     Metrics: `loss`, `learning_rate`, `gradient_norm`, `pairs_per_s` since the run began or went on, `waiting_share`,
-    the share of time since the last figures in which the training waited for batches, the memory that is taken
-    (`memory_taken`), and what embeddings and features tell (`embedding_figures`, `feature_figures`).
+    the share of time since the last figures in which the training waited for batches and their views, the memory that
+    is taken (`memory_taken`), and what embeddings and features tell (`embedding_figures`, `feature_figures`).
 
     Raises:
         SceneError, PairingRefused, NetworkError, InitialWeightsError, PrecisionError, CheckpointError: the job cannot
@@ -136,35 +137,36 @@ def _trained(
     every = max(1, total // METRIC_POINTS)
     loss = math.nan
     yield from maps.drawn(run.step, run.shown, folder=folder)
-    batches = clock.waiting(run.batches.ahead(run.step, total, workers=loader_workers))
-    for batch, views in with_views(batches, run.views, device=run.device):
-        watched = run.step == 0 or (run.step + 1) % every == 0 or run.step + 1 == total
-        figures = run.optimize(batch, views, watched=watched)
-        loss, step = figures.loss, run.step
-        stopping = step < total and run.team.agreed(should_stop())
-        if watched or stopping:
-            speed = (step - began_at) / clock.seconds
-            values = {
-                "loss": loss,
-                "learning_rate": learning_rate(step - 1, training),
-                "gradient_norm": figures.gradient_norm,
-                "pairs_per_s": speed * training.batch_size,
-                "waiting_share": clock.waiting_share(),
-                **memory_taken(run.device),
-                **diagnostics.figures(run.objective.compared, run.pooled),
-            }
-            values = {key: value for key, value in values.items() if math.isfinite(value)}
-            yield Metrics(step=step, values=values, seconds_left=(total - step) / speed)
-            yield from diagnostics.warnings(step, values)
-        yield from maps.drawn(step, run.shown, folder=folder)
-        due = stopping or step % training.checkpoint_every == 0 or step == total
-        if due and step != saved_at:
-            if run.team.leads:
-                yield run.checkpoint(folder)
-            saved_at = step
-        if stopping:
-            yield Finished(step=step, results={}, stopped=True)
-            return
+    batches = run.batches.ahead(run.step, total, workers=loader_workers)
+    with closing(with_views(batches, run.views, device=run.device, clock=clock)) as ready:
+        for batch, views in ready:
+            watched = run.step == 0 or (run.step + 1) % every == 0 or run.step + 1 == total
+            figures = run.optimize(batch, views, watched=watched)
+            loss, step = figures.loss, run.step
+            stopping = step < total and run.team.agreed(should_stop())
+            if watched or stopping:
+                speed = (step - began_at) / clock.seconds
+                values = {
+                    "loss": loss,
+                    "learning_rate": learning_rate(step - 1, training),
+                    "gradient_norm": figures.gradient_norm,
+                    "pairs_per_s": speed * training.batch_size,
+                    "waiting_share": clock.waiting_share(),
+                    **memory_taken(run.device),
+                    **diagnostics.figures(run.objective.compared, run.pooled),
+                }
+                values = {key: value for key, value in values.items() if math.isfinite(value)}
+                yield Metrics(step=step, values=values, seconds_left=(total - step) / speed)
+                yield from diagnostics.warnings(step, values)
+            yield from maps.drawn(step, run.shown, folder=folder)
+            due = stopping or step % training.checkpoint_every == 0 or step == total
+            if due and step != saved_at:
+                if run.team.leads:
+                    yield run.checkpoint(folder)
+                saved_at = step
+            if stopping:
+                yield Finished(step=step, results={}, stopped=True)
+                return
     if run.team.leads:
         weights = folder / "weights.safetensors"
         sha256 = save_weights(weights, run.network)

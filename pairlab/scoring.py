@@ -24,7 +24,7 @@ from pairlab.embedding_distance import Pretrained, build_encoder
 from pairlab.events import Event, Finished, Metrics, Started
 from pairlab.experiment.change_scores import ChangeScore, Cva, EmbeddingDistance
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import ScoreJob
+from pairlab.experiment.jobs import ScoreJob
 from pairlab.pairing.cell_scores import ACROSS, AFTER, BEFORE, CellScores, Variant, mean_per_cell
 from pairlab.pairing.change_scores import cva, irmad
 from pairlab.pairing.score_file import ScoreError, ScoreFiles, read_scores, write_scores

@@ -15,6 +15,7 @@ from celery import signals
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend.database import Database
+from backend.encoders import library_versions
 from backend.jobs import leases, workers
 from backend.jobs.leases import Claim
 from backend.jobs.queue import WAKE, celery_app, waiting, wake
@@ -141,6 +142,7 @@ def _machine_facts() -> dict[str, Any]:
         "cores": _cores(),
         "memory": psutil.virtual_memory().total,
         "gpus": gpu_names(),
+        "libraries": library_versions(),
     }
 
 

@@ -1,15 +1,12 @@
 """Watches over one run: writes down what it tells, keeps its lease, and turns its end into a state of the job."""
 
-import json
 import logging
-import os
 import selectors
 import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +15,15 @@ from sqlalchemy.orm import Session
 
 from backend.database import Database, now
 from backend.jobs import events, leases, outputs
-from backend.jobs.events import Line, Point
+from backend.jobs.events import Line
 from backend.jobs.leases import Claim, StaleFenceError
 from backend.jobs.schemas import JobStatus
 from backend.jobs.tables import JobRow
 from backend.settings import Settings
+from worker.describing import CHECKPOINTS_KEPT, describe
 from worker.fork_server import ForkedRun, ForkServer
-from worker.protocol import EXIT_DONE, EXIT_REFUSED, Description, FileReference, MapReference
+from worker.protocol import EXIT_DONE, EXIT_REFUSED, Description
+from worker.run_output import STREAMS, RunOutput
 from worker.told_warnings import ToldWarnings
 
 logger = logging.getLogger(__name__)
@@ -34,28 +33,7 @@ FLUSH_SECONDS = 0.2
 """Between two writes into the database, so that a chatty run does not keep it busy."""
 LOOK_SECONDS = 1.0
 """Between two looks for a wish of the user."""
-MAX_LINE_CHARACTERS = 4000
-MAX_LINES = 10_000
-"""Of one attempt; more would fill the database and no eye."""
-READ_BYTES = 1 << 16
-CHECKPOINTS_KEPT = 2
-"""Of a job that has not succeeded: the furthest, and the one before in case that one is damaged."""
 Ending = Callable[[Session], JobRow]
-_STREAMS = ("events", "stdout", "stderr")
-
-
-@dataclass
-class _Told:
-    """What a run has told and the database does not have yet."""
-
-    points: list[Point] = field(default_factory=list)
-    lines: list[Line] = field(default_factory=list)
-    columns: dict[str, Any] = field(default_factory=dict)
-    """Of the job's row: step, total_steps, seconds_left, facts."""
-    files: list[dict[str, Any]] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.points or self.lines or self.columns or self.files)
 
 
 class Supervisor:
@@ -75,11 +53,7 @@ class Supervisor:
         self._claimed, self._database, self._settings = claimed, database, settings
         self._fork_server, self._threads, self._stopping = fork_server, threads, stopping
         self._devices = list(devices)
-        self._told = _Told()
-        self._warnings = ToldWarnings({})
-        self._rest = dict.fromkeys(_STREAMS, b"")
-        self._lines = 0
-        self._ended: dict[str, Any] = {}
+        self._output = RunOutput(ToldWarnings({}), attempt=claimed.attempt)
         self._lease_ends = time.monotonic() + settings.lease_seconds
         self._looked = self._renewed = self._flushed = time.monotonic()
         self._kill_at: float | None = None
@@ -97,116 +71,42 @@ class Supervisor:
             return None
         except Exception as error:
             logger.exception("job %s: its supervisor failed", self._claimed.job_id)
-            self._told = _Told()
+            self._output.forget()
             return self._conclude(self._losing(f"its supervisor failed with {type(error).__name__}: {error}"))
         finally:
             if run is not None:
                 _kill(run)
 
     def _describe(self) -> Description:
-        claimed, artifacts = self._claimed, self._settings.artifacts
-        folder = outputs.attempt_folder(artifacts, claimed)
-        if claimed.config["kind"] not in ("index", "score"):  # which write no artifacts
-            folder.mkdir(parents=True, exist_ok=True)
         with self._database.read() as session:
-            checkpoints = outputs.newest_files(session, claimed.job_id, "checkpoint", limit=CHECKPOINTS_KEPT)
-            maker = outputs.maker_of_weights(session, claimed)
-            weights = [] if maker is None else outputs.newest_files(session, maker.id, "weights", limit=1)
-            initial = outputs.initial_weights(session, claimed)
-            maps = outputs.newest_files(session, claimed.job_id, "embedding_map")
-            self._warnings = ToldWarnings(session.get_one(JobRow, claimed.job_id).facts)
-        return Description(
-            config=claimed.config,
-            folder=str(folder),
-            index_folder=str(self._settings.index_folder),
-            store_folder=str(self._settings.store_folder),
-            store_bytes=self._settings.store_bytes,
-            data_roots={name: str(root) for name, root in self._settings.data_roots.items()},
-            checkpoints=[FileReference(path=str(artifacts / row.path), sha256=row.sha256) for row in checkpoints],
-            weights=next((FileReference(path=str(artifacts / row.path), sha256=row.sha256) for row in weights), None),
-            pretraining=None if maker is None else maker.config,
-            initial=(
-                None if initial is None else FileReference(path=str(artifacts / initial.path), sha256=initial.sha256)
-            ),
-            warned=self._warnings.kinds,
-            embedding_maps=[
-                MapReference(step=row.step, path=str(artifacts / row.path), sha256=row.sha256) for row in maps
-            ],
-            threads=self._threads,
-            processes=self._settings.processes_per_job,
-            devices=self._devices,
-        )
+            warnings = ToldWarnings(session.get_one(JobRow, self._claimed.job_id).facts)
+            self._output = RunOutput(warnings, attempt=self._claimed.attempt)
+            return describe(
+                session,
+                self._claimed,
+                settings=self._settings,
+                warned=warnings.kinds,
+                threads=self._threads,
+                devices=self._devices,
+            )
 
     def _watch(self, run: ForkedRun) -> None:
         """Takes in what the run tells until it has ended and its pipes are empty."""
         with selectors.DefaultSelector() as selector:
-            for name in _STREAMS:
+            for name in STREAMS:
                 selector.register(getattr(run, name), selectors.EVENT_READ, name)
             selector.register(run.news, selectors.EVENT_READ, "news")
             while selector.get_map():
                 for key, _ in selector.select(TICK_SECONDS):
-                    if not (_read_news(run) if key.data == "news" else self._read(key.fd, key.data)):
+                    if not (_read_news(run) if key.data == "news" else self._output.read(key.fd, key.data)):
                         selector.unregister(key.fileobj)
                 self._flush()
                 self._keep_lease()
                 self._heed_wishes(run)
 
-    def _read(self, descriptor: int, stream: str) -> bool:
-        """Returns whether the pipe is still open."""
-        try:
-            content = os.read(descriptor, READ_BYTES)
-        except BlockingIOError:
-            return True
-        *lines, self._rest[stream] = (self._rest[stream] + content).split(b"\n")
-        if stream == "events":
-            for line in lines:
-                self._take_event(json.loads(line))
-            return bool(content)
-        if self._rest[stream] and (not content or len(self._rest[stream]) > READ_BYTES):
-            lines.append(self._rest[stream])
-            self._rest[stream] = b""
-        for line in lines:
-            self._take_line(stream, line.decode(errors="replace"))
-        return bool(content)
-
-    def _take_line(self, stream: str, text: str) -> None:
-        text = text.rstrip("\r").rpartition("\r")[2].replace("\0", "")[:MAX_LINE_CHARACTERS]
-        self._lines += 1
-        if self._lines <= MAX_LINES:
-            self._told.lines.append(Line(stream, text, now()))
-        elif self._lines == MAX_LINES + 1:
-            self._told.lines.append(Line("pairlab", f"only the first {MAX_LINES:,} lines are kept", now()))
-
-    def _take_event(self, event: dict[str, Any]) -> None:
-        told = self._told
-        match event["event"]:
-            case "started":
-                told.columns |= {key: event[key] for key in ("step", "total_steps")}
-                told.columns["facts"] = self._warnings.facts(event["facts"])
-                if event["step"]:
-                    self._take_line("pairlab", f"attempt {self._claimed.attempt} goes on from step {event['step']:,}")
-            case "metrics":
-                told.columns["step"] = event["step"]
-                if event["seconds_left"] is not None:
-                    told.columns["seconds_left"] = event["seconds_left"]
-                told.points += [Point(event["step"], key, value) for key, value in event["values"].items()]
-            case "saved":
-                told.files.append(event)
-            case "log":
-                self._take_line("pairlab", event["text"])
-            case "warning":
-                if self._warnings.add(event):
-                    told.columns["facts"] = self._warnings.facts()
-                    self._take_line("pairlab", f"warning, step {event['step']:,}: {event['sentence']}")
-            case "finished":
-                told.columns["step"] = event["step"]
-                self._ended = event
-            case _:
-                self._ended = event
-
     def _flush(self) -> None:
         """Writes down what was told; where the database does not answer, it is told again later."""
-        if not self._told or time.monotonic() - self._flushed < FLUSH_SECONDS:
+        if not self._output.told or time.monotonic() - self._flushed < FLUSH_SECONDS:
             return
         self._flushed = time.monotonic()
         try:
@@ -215,11 +115,11 @@ class Supervisor:
         except SQLAlchemyError:
             logger.exception("job %s: the database does not take what the run tells", self._claimed.job_id)
             return
-        self._told = _Told()
+        self._output.forget()
         self._delete_superseded()
 
     def _write_told(self, session: Session) -> None:
-        told, claimed = self._told, self._claimed
+        told, claimed = self._output.told, self._claimed
         self._superseded = []
         leases.hold(session, claimed, **told.columns)
         events.record(session, claimed, points=told.points, lines=told.lines)
@@ -297,7 +197,7 @@ class Supervisor:
                 time.sleep(LOOK_SECONDS)
 
     def _ending(self, run: ForkedRun) -> Ending:
-        claimed, ended = self._claimed, self._ended
+        claimed, ended = self._claimed, self._output.ended
         if run.status == EXIT_DONE and ended.get("event") == "finished" and not ended["stopped"]:
             return self._succeeding(ended["results"])
         if run.status == EXIT_REFUSED and ended.get("event") == "refused":
@@ -309,7 +209,7 @@ class Supervisor:
     def _succeeding(self, results: dict[str, Any]) -> Ending:
         def succeed(session: Session) -> JobRow:
             self._superseded += outputs.forget_checkpoints(session, self._claimed, keep=1)
-            kept = {**results, **self._warnings.results()}
+            kept = {**results, **self._output.warnings.results()}
             return leases.finish(session, self._claimed, "succeeded", results=kept)
 
         return succeed

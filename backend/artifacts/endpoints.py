@@ -51,7 +51,8 @@ def list_predictions(
     responses={
         200: {
             "content": {"image/png": {}, "application/octet-stream": {}},
-            "description": "The file; a prediction is a class-index PNG, an embedding map an RGB one.",
+            "description": "The file; a prediction is a class-index PNG, its uncertainty a grey one (255: all "
+            "classes are as probable), an embedding map an RGB one.",
         },
         304: {"description": "The client's copy (If-None-Match) is current."},
     },
@@ -67,6 +68,6 @@ def get_artifact(
     headers = {"ETag": f'"{row.sha256}"', "Cache-Control": "private, max-age=31536000, immutable"}
     if is_current(if_none_match, headers["ETag"]):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
-    if row.kind in ("prediction", "embedding_map"):
+    if row.kind in ("prediction", "uncertainty", "embedding_map"):
         return FileResponse(path, media_type="image/png", headers=headers)
     return FileResponse(path, media_type="application/octet-stream", headers=headers, filename=path.name)

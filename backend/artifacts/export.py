@@ -15,7 +15,8 @@ from backend.jobs.repository import uses_of
 from backend.jobs.schemas import JobStatus
 from backend.jobs.service import find
 from backend.jobs.tables import JobRow
-from pairlab.experiment.expansion import PretrainJob
+from pairlab.experiment.jobs import PretrainJob
+from pairlab.experiment.protocols import Labels
 from pairlab.export.bundle import export_files, zip_archive
 from pairlab.export.card import Score
 
@@ -69,7 +70,7 @@ def _scores(session: Session, job: JobRow) -> list[Score]:
             seed=seed,
             protocol=protocol,
             miou=found["test"]["miou"],
-            labelled_chips=segmentations[each].config["labels"]["train_chips"],
+            labels=Labels.model_validate(segmentations[each].config["labels"]).budget,
         )
         for each, _, name, arm, seed in uses_of(session, list(segmentations))
         for protocol, found in segmentations[each].results.get("protocols", {}).items()

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-ArtifactKind = Literal["checkpoint", "weights", "prediction", "results", "embedding_map"]
+ArtifactKind = Literal["checkpoint", "weights", "prediction", "results", "embedding_map", "uncertainty"]
 
 
 class ArtifactRead(BaseModel):

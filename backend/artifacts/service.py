@@ -16,7 +16,7 @@ from backend.jobs.schemas import PredictionRead
 from backend.jobs.tables import JobRow
 from backend.settings import Settings
 from backend.urls import artifact_url, image_url, mask_url
-from pairlab.experiment.expansion import DatasetReference
+from pairlab.experiment.jobs import DatasetReference
 from pairlab.experiment.protocols import Labels
 
 

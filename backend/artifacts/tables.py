@@ -17,7 +17,7 @@ class ArtifactRow(Table):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
     attempt: Mapped[int]
     kind: Mapped[str]
-    """checkpoint, weights, prediction, results or embedding_map."""
+    """checkpoint, weights, prediction, uncertainty, results or embedding_map."""
     step: Mapped[int]
     path: Mapped[str] = mapped_column(unique=True)
     """Below the artifacts folder: `{job}/{attempt}/…`."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from backend.context import Context
 from backend.errors import ConflictError
 from pairlab.experiment.change_scores import EmbeddingDistance
-from pairlab.experiment.expansion import PretrainJob, ScoreJob, score_job
+from pairlab.experiment.jobs import PretrainJob, ScoreJob, score_job
 from pairlab.pairing.job_pairs import pairs_of
 from pairlab.pairing.pair import PairList
 from pairlab.scenes.scene import Scene

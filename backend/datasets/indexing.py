@@ -19,7 +19,7 @@ from backend.jobs.schemas import JobStatus
 from backend.jobs.tables import JobRow
 from backend.settings import Settings
 from pairlab.experiment.datasets import DatasetConfig
-from pairlab.experiment.expansion import DatasetReference, IndexJob, job_key
+from pairlab.experiment.jobs import DatasetReference, IndexJob, job_key
 from pairlab.scenes.dataset import AnyDataset
 from pairlab.scenes.indexing import IndexFiles
 

@@ -21,8 +21,10 @@ from backend.datasets.preview_schemas import (
 )
 from backend.datasets.service import find_ready
 from backend.urls import change_url, image_url
-from pairlab.experiment.expansion import DatasetReference, ExpansionError, PretrainJob, expand
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Arm, Experiment, ExperimentError, problems_of
+from pairlab.experiment.fit import ExpansionError
+from pairlab.experiment.jobs import DatasetReference, PretrainJob
 from pairlab.experiment.label_schemes import label_schemes
 from pairlab.experiment.protocols import Labels
 from pairlab.experiment.training import Pretraining

@@ -8,7 +8,7 @@ from threading import Lock
 
 from backend.datasets.repository import Registered
 from backend.datasets.sources import KnownScenes
-from pairlab.experiment.expansion import DatasetReference
+from pairlab.experiment.jobs import DatasetReference
 
 FRESH_SECONDS = 0.5
 """For so long may a change by another process go unseen."""

@@ -10,7 +10,7 @@ from backend.datasets.indexing import phase_of, progress_of, reference_of, state
 from backend.datasets.scene_order import Rows, rows_of
 from backend.datasets.schemas import BandStatistics, DatasetReport, QuarantinedFile, StoreUsage
 from backend.datasets.service import find, summary_of
-from pairlab.experiment.expansion import DatasetReference
+from pairlab.experiment.jobs import DatasetReference
 from pairlab.scenes.chip_store import ChipStore
 from pairlab.scenes.index import SceneTable
 

@@ -13,13 +13,14 @@ from backend.datasets.curves import above, curve_of, merged
 from backend.datasets.registry import Browsable
 from backend.datasets.score_schemas import ScoreCreate, ScoreCurve, ScoreQuantile, ScoreRead
 from backend.datasets.service import find_ready
+from backend.encoders import encoder_doubt
 from backend.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from backend.jobs import queue
 from backend.jobs import repository as jobs_repository
 from backend.jobs.schemas import JobStatus
 from backend.jobs.tables import JobRow
 from pairlab.experiment.change_scores import EmbeddingDistance
-from pairlab.experiment.expansion import PretrainJob, ScoreJob, job_key
+from pairlab.experiment.jobs import PretrainJob, ScoreJob, job_key
 from pairlab.experiment.scene_filter import SceneFilter
 from pairlab.pairing.cell_scores import ACROSS, CellScores
 from pairlab.pairing.score_file import files_of
@@ -187,7 +188,12 @@ def check_score(context: Context, session: Session, found: Browsable, config: Sc
     dataset, score = found.reference, config.score
     if config.draw and dataset.config.kind != "synthetic":
         raise InvalidError(f"draw: only synthetic scenes are redrawn; leave it 0 for dataset {dataset.name!r}")
-    if not isinstance(score, EmbeddingDistance) or score.weights in ("published", "random"):
+    if not isinstance(score, EmbeddingDistance):
+        return
+    if score.weights in ("published", "random"):
+        doubt = encoder_doubt(session, score.encoder)
+        if doubt is not None and doubt.certain:
+            raise InvalidError(f"score.encoder: {doubt.sentence}")
         return
     maker = jobs_repository.find_succeeded(session, score.weights, kind="pretrain")
     if maker is None:

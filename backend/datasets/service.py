@@ -28,7 +28,7 @@ from backend.datasets.tables import DatasetRow
 from backend.errors import ApiError, ConflictError, NotFoundError
 from backend.jobs import queue
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import DatasetReference
+from pairlab.experiment.jobs import DatasetReference
 from pairlab.scenes.dataset import dataset_fingerprint, list_dataset, open_dataset
 from pairlab.scenes.index import SceneTable
 from pairlab.scenes.scene import Listing, Scene

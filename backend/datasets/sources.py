@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from backend.datasets.bounded_cache import BoundedCache
 from backend.errors import NotFoundError
-from pairlab.experiment.expansion import DatasetReference, PretrainJob, ScoreJob, SegmentJob
+from pairlab.experiment.jobs import DatasetReference, PretrainJob, ScoreJob, SegmentJob
 from pairlab.experiment.model import content_hash
 from pairlab.experiment.scene_filter import SceneFilter
 from pairlab.pairing.cell_scores import CellScores

@@ -9,8 +9,8 @@ from backend.datasets.drawn_pairs import DrawnPairs, ScoreMissingError, draw_pai
 from backend.datasets.preview import filtered_of, read_balance
 from backend.datasets.preview_schemas import Balance, Filtered
 from backend.experiments.contrasts import exposure_differences
-from pairlab.experiment.expansion import PlannedJob, PretrainJob, score_job
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import PlannedJob, PretrainJob, score_job
 from pairlab.experiment.pairing import NoFilter
 from pairlab.pairing.refusal import PairingRefused
 from pairlab.scenes.scene import SceneError

@@ -6,7 +6,7 @@ from backend.context import CurrentContext
 from backend.cursor import CursorQuery
 from backend.datasets.preview_schemas import ExperimentPreview
 from backend.datasets.schemas import Page
-from backend.experiments import examples, preview, results, service
+from backend.experiments import bootstrap, examples, extension, preview, results, service
 from backend.experiments.schemas import (
     ExampleRead,
     ExperimentDetail,
@@ -16,6 +16,7 @@ from backend.experiments.schemas import (
     PlanRead,
     ResultsRead,
 )
+from backend.experiments.verdict_schemas import BootstrapRead, ExtendRequest, ExtensionRead
 from backend.urls import experiment_url
 from pairlab.experiment.experiment import Experiment
 
@@ -82,6 +83,30 @@ def get_experiment(context: CurrentContext, experiment: ExperimentPath) -> Exper
 def get_results(context: CurrentContext, experiment: ExperimentPath) -> ResultsRead:
     """Returns the table arm × protocol with every seed's score; fills in while jobs run."""
     return results.results_of(context, experiment)
+
+
+@router.get("/{experiment}/bootstrap", summary="What do the test scenes add to the spread?")
+def get_bootstrap(context: CurrentContext, experiment: ExperimentPath) -> list[BootstrapRead]:
+    """Draws seeds and test scenes again, from the counts of every scene; it stands beside the verdicts."""
+    return bootstrap.bootstrap_of(context, experiment)
+
+
+@router.get("/{experiment}/extension", summary="What would further seeds take?")
+def get_extension(
+    context: CurrentContext,
+    experiment: ExperimentPath,
+    to: Annotated[int | None, Query(ge=1, description="Seeds in all; without it as many as the next look.")] = None,
+) -> ExtensionRead:
+    """Returns the seeds up to a planned look, their jobs and how long they take, and queues nothing."""
+    return extension.plan_extension(context, experiment, ExtendRequest(to=to))
+
+
+@router.post("/{experiment}/extend", status_code=status.HTTP_202_ACCEPTED, summary="Add seeds")
+def extend_experiment(
+    context: CurrentContext, experiment: ExperimentPath, request: ExtendRequest | None = None
+) -> ExperimentRead:
+    """Queues further seeds up to the next planned look; margin, looks and all that is done stay as they are."""
+    return extension.extend(context, experiment, request or ExtendRequest())
 
 
 @router.post("/{experiment}/cancel", summary="Cancel an experiment")

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from backend.jobs.tables import JobRow
-from pairlab.experiment.expansion import PlannedJob, PretrainJob, ScoreJob, SegmentJob
+from pairlab.experiment.jobs import PlannedJob, PretrainJob, ScoreJob, SegmentJob
 
 _SHAPES = ("_dim", "_size", "_stride", "_parts", "_per_pair", "_matches")
 """How the fields of a method end that say how much it computes."""

@@ -9,9 +9,9 @@ from backend.datasets.sources import FileVersion
 from backend.errors import InvalidError
 from backend.jobs import repository
 from backend.jobs.schemas import JobStatus
-from pairlab.experiment.expansion import PlannedJob, PretrainJob, SegmentJob, score_job
 from pairlab.experiment.experiment import Experiment
 from pairlab.experiment.initial import FileWeights, JobWeights
+from pairlab.experiment.jobs import PlannedJob, PretrainJob, SegmentJob, score_job
 
 
 def pinned_files(context: Context, experiment: Experiment) -> dict[FileWeights, str]:

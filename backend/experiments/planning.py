@@ -3,20 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from backend.context import Context
 from backend.datasets import repository as datasets
 from backend.datasets.score_service import check_score
 from backend.datasets.service import find, find_ready, summary_of, unknown_dataset
+from backend.encoders import Doubt, encoder_doubt
 from backend.errors import ConflictError, InvalidError
 from backend.experiments.arm_draws import ArmDraw, ArmDraws, draw_arms, named_arms
 from backend.experiments.contrasts import TRANSDUCTIVE, probes_random_decoder, several_factors, unmatched_exposure
+from backend.experiments.downstream import downstream_warnings, label_problems
 from backend.experiments.initial_weights import pinned_files, unfit_jobs
 from backend.experiments.schemas import ExperimentSubmit
-from pairlab.experiment.expansion import DatasetReference, PlannedJob, ScoreJob, SegmentJob, expand
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment, dump_experiment, load_experiment
+from pairlab.experiment.jobs import DatasetReference, PlannedJob, ScoreJob, SegmentJob
 from pairlab.experiment.method_warnings import method_warnings
+from pairlab.scenes.index import ChipIndex
 from pairlab.scenes.splits import assign_splits
 from pairlab.verdict import LEAST_SEEDS
 
@@ -83,26 +85,30 @@ def plan_experiment(context: Context, request: ExperimentSubmit, *, seconds: flo
         pretrained_on={dataset.name: dataset for dataset in found[1:]},
         files=pinned_files(context, experiment),
     )
-    _check_labels(context, found[0], experiment)
-    chips = _labelled_chips(context, jobs)
+    classes = _classes(context, found[0], experiment)
+    train = _train_chips(context, jobs)
     draws = draw_arms(context, experiment, jobs, seconds=seconds)
+    doubt = _encoder_doubt(context, experiment)
     problems = [
+        *([f"network.encoder: {doubt.sentence}"] if doubt is not None and doubt.certain else []),
         *_unequal_bands(context, experiment, found),
         *draws.problems,
         *_impossible_scores(context, jobs),
         *unfit_jobs(context, jobs),
+        *label_problems(experiment, train, classes, bands=_bands(context, found[0])),
     ]
-    if chips < experiment.labels.train_chips:
-        problems.append(
-            f"labels.train_chips asks for {experiment.labels.train_chips} labelled chips; the train split has {chips} "
-            "with data"
-        )
     if problems:
         raise InvalidError("; ".join(problems), problems=problems)
     missing = frozenset(
         job.key for job in jobs if isinstance(job.config, ScoreJob) and context.sources.scores(job.config) is None
     )
-    return Plan(experiment, yaml, found, jobs, draws.arms, missing, _warnings(experiment, draws))
+    warnings = _warnings(experiment, draws) + ([] if doubt is None else [doubt.sentence])
+    return Plan(experiment, yaml, found, jobs, draws.arms, missing, warnings)
+
+
+def _encoder_doubt(context: Context, experiment: Experiment) -> Doubt | None:
+    with context.database.read() as session:
+        return encoder_doubt(session, experiment.network.encoder)
 
 
 def _find_dataset(context: Context, name: str, field: str) -> DatasetReference:
@@ -116,13 +122,19 @@ def _find_dataset(context: Context, name: str, field: str) -> DatasetReference:
         raise ConflictError(f"{error.detail}; experiments need all of its index") from error
 
 
-def _check_labels(context: Context, dataset: DatasetReference, experiment: Experiment) -> None:
-    """Raises InvalidError where the dataset has no labels of the scheme, though others of its kind have."""
+def _classes(context: Context, dataset: DatasetReference, experiment: Experiment) -> list[str]:
+    """Returns the classes; raises InvalidError where the dataset has no such labels, though others of its kind have."""
     schemes = summary_of(context, find(context, dataset.name)).label_schemes
     if experiment.labels.scheme not in schemes:
         has = f"it has: {', '.join(schemes)}" if schemes else "it has no labels, so it can be pretrained on alone"
         sentence = f"labels.scheme: dataset {dataset.name!r} has no scheme {experiment.labels.scheme!r}; {has}"
         raise InvalidError(sentence, problems=[sentence])
+    return schemes[experiment.labels.scheme]
+
+
+def _bands(context: Context, dataset: DatasetReference) -> int:
+    known = context.sources.known(dataset)
+    return 3 if known is None else len(known.table.bands)
 
 
 def _unequal_bands(context: Context, experiment: Experiment, datasets: Sequence[DatasetReference]) -> list[str]:
@@ -152,8 +164,8 @@ def _impossible_scores(context: Context, jobs: Sequence[PlannedJob]) -> list[str
     return list(dict.fromkeys(problems))
 
 
-def _labelled_chips(context: Context, jobs: Sequence[PlannedJob]) -> int:
-    """Returns how many chips with data segmentation may take its labelled ones from, with the first seed.
+def _train_chips(context: Context, jobs: Sequence[PlannedJob]) -> ChipIndex:
+    """Returns the chips that segmentation may take its labelled ones from, with the first seed.
 
     Raises:
         SceneError: no scene passes the filter, or a split has none.
@@ -161,13 +173,13 @@ def _labelled_chips(context: Context, jobs: Sequence[PlannedJob]) -> int:
     segment = next(job.config for job in jobs if isinstance(job.config, SegmentJob))
     chips = context.sources.trainable(segment)
     assign_splits(chips.scenes, segment.splits)  # validation and test must have scenes too
-    return int(np.count_nonzero(chips.valid_pixels))
+    return chips
 
 
 def _warnings(experiment: Experiment, draws: ArmDraws) -> list[str]:
     matched = {name: None if draw is None else draw.exposure_matched for name, draw in draws.arms.items()}
     warnings = [*draws.warnings, *several_factors(experiment), *unmatched_exposure(experiment, matched)]
-    warnings += probes_random_decoder(experiment)
+    warnings += [*probes_random_decoder(experiment), *downstream_warnings(experiment)]
     paired = [(arm, arm.pairing) for arm in experiment.arms.values() if arm.pairing is not None]
     for arm, pairing in paired:
         warnings += method_warnings(experiment.method_of(arm), pairs=pairing.pairs)

@@ -7,8 +7,9 @@ from backend.datasets.preview_schemas import ArmPreview, ExperimentPreview, Prev
 from backend.errors import InvalidError
 from backend.experiments.planning import find_datasets, read_experiment
 from backend.experiments.schemas import ExperimentPreviewRequest
-from pairlab.experiment.expansion import PretrainJob, expand
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import PretrainJob
 from pairlab.pairing.refusal import PairingRefused
 from pairlab.scenes.scene import SceneError
 

@@ -9,13 +9,16 @@ from backend.datasets.service import find as find_dataset
 from backend.datasets.summary import classes_of
 from backend.experiments import repository
 from backend.experiments.schemas import ArmResult, ResultsRead, SeedScore
+from backend.experiments.seed_scores import mean_of, means_by_class, seed_score
 from backend.experiments.service import find, status_of
 from backend.experiments.shown_pairs import JobsByUse, ShownPairs, notes_on_pairs, shown_by
 from backend.experiments.tables import ExperimentJobRow
+from backend.experiments.verdicts import verdicts_of
 from backend.jobs.schemas import JobStatus
 from backend.jobs.tables import JobRow
 from pairlab.experiment.experiment import Experiment
 from pairlab.verdict import LEAST_SEEDS, mean, paired_difference, sample_deviation
+from pairlab.verdict.reading import ALPHA
 
 
 def results_of(context: Context, experiment_id: str) -> ResultsRead:
@@ -46,17 +49,21 @@ def results_of(context: Context, experiment_id: str) -> ResultsRead:
         )
         for (arm, protocol), seeds in scores.items()
     ]
+    classes = classes_of(reference_of(dataset).config, dataset.summary["label_schemes"], experiment.labels)
+    synthetic = dataset.config["kind"] == "synthetic"
     return ResultsRead(
         id=row.id,
         name=row.name,
         status=status,
-        classes=classes_of(reference_of(dataset).config, dataset.summary["label_schemes"], experiment.labels),
+        classes=classes,
         primary_protocol=experiment.protocols[-1].name,
         reference=experiment.reference,
         margin=experiment.margin,
+        looks=list(experiment.looks),
+        verdicts=verdicts_of(experiment, rows, classes=classes, shown=shown, fixed=not synthetic),
         rows=rows,
         notes=[
-            *_notes(experiment, rows, segment, synthetic=dataset.config["kind"] == "synthetic"),
+            *_notes(experiment, rows, segment, synthetic=synthetic),
             *notes_on_pairs(experiment, shown),
         ],
     )
@@ -72,9 +79,7 @@ def _scores(experiment: Experiment, arm: str, protocol: str, segment: JobsByUse)
         job = segment.get((arm, seed))
         protocols: Mapping[str, Any] = {} if job is None else job.results.get("protocols", {})
         if job is not None and protocol in protocols:
-            test = protocols[protocol]["test"]
-            xview2 = test["xview2"]["score"] if "xview2" in test else None
-            found.append(SeedScore(seed=seed, job=job.id, miou=test["miou"], iou=test["iou"], xview2=xview2))
+            found.append(seed_score(seed, job.id, protocols[protocol]["test"]))
     return found
 
 
@@ -89,7 +94,6 @@ def _row(
     shown: ShownPairs,
 ) -> ArmResult:
     mious = [score.miou for score in seeds]
-    xview2 = [score.xview2 for score in seeds if score.xview2 is not None]
     is_reference = arm == experiment.reference
     difference = None if is_reference else paired_difference(_by_seed(seeds), _by_seed(reference))
     scored = {score.seed for score in seeds}
@@ -106,8 +110,13 @@ def _row(
         },
         mean_miou=mean(mious) if mious else None,
         std_miou=sample_deviation(mious),
-        mean_iou=_mean_iou(seeds),
-        mean_xview2=mean(xview2) if xview2 else None,
+        mean_iou=means_by_class(score.iou for score in seeds),
+        mean_macro_f1=mean_of(score.macro_f1 for score in seeds),
+        mean_f1=means_by_class(score.f1 for score in seeds),
+        mean_accuracy=mean_of(score.accuracy for score in seeds),
+        mean_boundary_f1=mean_of(score.boundary_f1 for score in seeds),
+        mean_ece=mean_of(score.ece for score in seeds),
+        mean_xview2=mean_of(score.xview2 for score in seeds),
         difference=None if difference is None else difference.mean,
         difference_seeds=0 if difference is None else len(difference.seeds),
         realised_noise=shown.realised_noise,
@@ -124,29 +133,21 @@ def _by_seed(scores: list[SeedScore]) -> dict[int, float]:
     return {score.seed: score.miou for score in scores}
 
 
-def _mean_iou(seeds: list[SeedScore]) -> dict[str, float | None]:
-    """Returns each class's mean over the seeds where it occurs."""
-    columns: dict[str, list[float]] = {}
-    for score in seeds:
-        for label, value in score.iou.items():
-            columns.setdefault(label, []).extend([] if value is None else [value])
-    return {label: mean(values) if values else None for label, values in columns.items()}
-
-
 def _notes(experiment: Experiment, rows: list[ArmResult], segment: JobsByUse, *, synthetic: bool) -> list[str]:
-    notes = []
     planned = ", ".join(map(str, experiment.looks))
     compared = [row.difference_seeds for row in rows if not row.reference and not row.baseline]
     seeds = min(compared, default=min((len(row.seeds) for row in rows), default=0))
+    counted = f"{seeds} seed{'s' * (seeds != 1)}"
     if seeds < LEAST_SEEDS:
-        notes.append(
-            f"{seeds} seed{'s' * (seeds != 1)}: no verdict below {LEAST_SEEDS} seeds (looks planned: {planned}); "
+        notes = [
+            f"{counted}: no verdict below {LEAST_SEEDS} seeds (looks planned: {planned}); "
             "differences are what was seen, not what would be seen again"
-        )
+        ]
     else:
-        notes.append(
-            f"{seeds} seeds (looks planned: {planned}): differences are means over seeds, without an interval yet"
-        )
+        notes = [
+            f"{counted} (looks planned: {planned}): verdicts are read at these looks alone, from the first so many "
+            f"seeds; each word is false in at most {ALPHA:.0%} of experiments, over all arms and looks"
+        ]
     notes.append(
         f"differences are paired by seed, in mIoU points, from {experiment.reference!r}; margin ±{experiment.margin:g}"
     )

@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from backend.datasets.preview_schemas import Balance, Count, Filtered, First
+from backend.experiments.verdict_schemas import VerdictRead
 from backend.jobs.schemas import JobRead, JobStatus
 from pairlab.experiment.experiment import MAX_YAML_CHARACTERS, ArmName, Experiment, Seed
 from pairlab.experiment.registrations import Registration
@@ -139,7 +140,17 @@ class SeedScore(BaseModel):
     miou: float
     """In [0, 1]."""
     iou: dict[str, float | None]
-    """Per class; null where the class is absent from label and prediction."""
+    """Per class; null where the class is absent from the test labels, and so from the mean."""
+    macro_f1: float | None
+    """Mean of `f1`, in [0, 1]."""
+    f1: dict[str, float | None]
+    """Per class; null as `iou`."""
+    accuracy: float | None
+    """Share of labelled pixels that are right."""
+    boundary_f1: float | None
+    """Mean over classes of the F1 of contours; here and below null of jobs that older versions ran."""
+    ece: float | None
+    """Expected calibration error, in [0, 1]: the less the better."""
     xview2: float | None = None
     """The official xView2 score, in [0, 1]; of damage levels alone."""
 
@@ -169,6 +180,12 @@ class ArmResult(BaseModel):
     std_miou: float | None
     """Sample standard deviation over seeds; null below two."""
     mean_iou: dict[str, float | None]
+    mean_macro_f1: float | None
+    """Mean over seeds, as the others here; each null where no seed has it."""
+    mean_f1: dict[str, float | None]
+    mean_accuracy: float | None
+    mean_boundary_f1: float | None
+    mean_ece: float | None
     mean_xview2: float | None
     """Mean of the official xView2 score over seeds, in [0, 1]; of damage levels alone."""
     difference: float | None
@@ -201,6 +218,10 @@ class ResultsRead(BaseModel):
     primary_protocol: str
     reference: str
     margin: float
+    looks: list[int]
+    """Numbers of seeds at which a verdict is read, planned before the run."""
+    verdicts: list[VerdictRead]
+    """Of every arm that is neither a baseline nor the reference, under the primary protocol."""
     rows: list[ArmResult]
     """In the order of the arms, then of the protocols."""
     notes: list[str]

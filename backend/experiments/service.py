@@ -1,7 +1,7 @@
 """Experiments: plan, submit, list, cancel, retry."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from uuid import uuid4
@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session
 from backend.context import Context
 from backend.cursor import decode_cursor, encode_cursor
 from backend.database import now
-from backend.datasets import repository as datasets
 from backend.datasets.schemas import Page
 from backend.datasets.service import find as find_dataset
 from backend.datasets.service import summary_of
 from backend.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from backend.experiments import repository
-from backend.experiments.estimate import Measured, estimate
+from backend.experiments.estimate import Estimate, Measured, estimate
+from backend.experiments.needed_jobs import check_datasets, keep_running, queue_jobs
 from backend.experiments.planning import Plan, plan_experiment
 from backend.experiments.repository import Tally
 from backend.experiments.schemas import ExperimentDetail, ExperimentRead, ExperimentStatus, ExperimentSubmit, PlanRead
@@ -29,8 +29,8 @@ from backend.jobs.schemas import FINAL_STATUSES, JobStatus
 from backend.jobs.service import read_jobs
 from backend.jobs.tables import JobRow
 from backend.jobs.workers import known_slots
-from pairlab.experiment.expansion import PretrainJob
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import PlannedJob, PretrainJob
 from pairlab.experiment.model import content_hash
 
 LIST_NAME = "experiments"
@@ -45,16 +45,10 @@ def validate(context: Context, request: ExperimentSubmit) -> PlanRead:
     plan = plan_experiment(context, request)
     with context.database.read() as session:
         live = jobs_repository.find_live(session, [job.key for job in plan.jobs])
-        measured = Measured(*(repository.newest_succeeded(session, kind) for kind in ("pretrain", "segment", "score")))
-        slots = known_slots(session)
-    done = {key for key, row in live.items() if row.status == JobStatus.SUCCEEDED} - plan.missing_scores
-    to_run = [job for job in plan.jobs if job.key not in done]
-    scenes = {
-        dataset.name: summary_of(context, find_dataset(context, dataset.name)).scenes for dataset in plan.datasets
-    }
+    done = done_of(plan, live)
     kinds = Counter(job.config.kind for job in plan.jobs)
     shared = sum(len(job.uses) - (job.key not in live) for job in plan.jobs if isinstance(job.config, PretrainJob))
-    time = estimate(to_run, measured=measured, slots=slots, scenes=scenes, shared=shared)
+    time = time_of(context, plan, [job for job in plan.jobs if job.key not in done], shared=shared)
     return PlanRead(
         experiment=plan.experiment,
         yaml=plan.yaml,
@@ -75,6 +69,22 @@ def validate(context: Context, request: ExperimentSubmit) -> PlanRead:
         factors={name: list(plan.experiment.factors(name)) for name in plan.experiment.arms},
         warnings=plan.warnings,
     )
+
+
+def done_of(plan: Plan, live: Mapping[str, JobRow]) -> set[str]:
+    """Returns the keys of a plan's jobs whose result exists and is taken over."""
+    return {key for key, row in live.items() if row.status == JobStatus.SUCCEEDED} - plan.missing_scores
+
+
+def time_of(context: Context, plan: Plan, jobs: Sequence[PlannedJob], *, shared: int = 0) -> Estimate:
+    """Returns how long jobs of a plan will take; `shared` pretrainings are saved."""
+    with context.database.read() as session:
+        measured = Measured(*(repository.newest_succeeded(session, kind) for kind in ("pretrain", "segment", "score")))
+        slots = known_slots(session)
+    scenes = {
+        dataset.name: summary_of(context, find_dataset(context, dataset.name)).scenes for dataset in plan.datasets
+    }
+    return estimate(jobs, measured=measured, slots=slots, scenes=scenes, shared=shared)
 
 
 def submit(context: Context, request: ExperimentSubmit, *, idempotency_key: str | None) -> ExperimentRead:
@@ -163,7 +173,7 @@ def retry(context: Context, experiment_id: str) -> ExperimentRead:
                 jobs_repository.retry(session, job.id)
             elif live.id != job.id:
                 repository.replace_job(session, row.id, job.id, live.id)
-        _keep_running(session, jobs)
+        keep_running(session, jobs)
     queue.wake(context.settings, context.settings.hardware)
     return get_summary(context, experiment_id)
 
@@ -226,11 +236,7 @@ def _create_once(context: Context, plan: Plan, *, idempotency_key: str | None, b
 
 
 def _create(session: Session, plan: Plan, *, hardware: str) -> ExperimentRow:
-    for pinned in plan.datasets:
-        found = datasets.find(session, pinned.name)
-        if found is None or found.fingerprint != pinned.fingerprint:
-            sentence = f"dataset: {pinned.name!r} was deleted or registered anew in the meantime; try again"
-            raise InvalidError(sentence, problems=[sentence])
+    check_datasets(session, plan)
     row = ExperimentRow(
         id=uuid4().hex,
         name=plan.experiment.name,
@@ -241,34 +247,8 @@ def _create(session: Session, plan: Plan, *, hardware: str) -> ExperimentRow:
         created_at=now(),
     )
     repository.add(session, row)
-    awaited = {job.depends_on for job in plan.jobs if job.depends_on is not None}
-    jobs = jobs_repository.find_live(session, {job.key for job in plan.jobs} | awaited)
-    if gone := awaited - jobs.keys() - {job.key for job in plan.jobs}:
-        sentence = f"initial.key: the pretraining {min(gone)} failed or was cancelled in the meantime"
-        raise InvalidError(sentence, problems=[sentence])
-    _keep_running(session, jobs.values())
-    for key in plan.missing_scores & jobs.keys():
-        if jobs[key].status == JobStatus.SUCCEEDED:  # and what it made is gone
-            jobs[key] = jobs_repository.repeat(session, jobs[key].id)
-    for position, planned in enumerate(plan.jobs):
-        if planned.key not in jobs:
-            jobs[planned.key] = jobs_repository.create(
-                session,
-                key=planned.key,
-                config=planned.config,
-                depends_on=None if planned.depends_on is None else jobs[planned.depends_on],
-                hardware=hardware,
-                position=position,
-            )
-        repository.need(session, row.id, jobs[planned.key].id, uses=planned.uses, position=position)
+    queue_jobs(session, row.id, plan, hardware=hardware)
     return row
-
-
-def _keep_running(session: Session, jobs: Iterable[JobRow]) -> None:
-    """Takes back the wish to cancel jobs that are needed again."""
-    for job in jobs:
-        if job.requested == "cancel":
-            jobs_repository.withdraw_request(session, job.id)
 
 
 def _answered(session: Session, key: str | None, body_hash: str) -> str | None:

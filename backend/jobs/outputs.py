@@ -13,7 +13,11 @@ from backend.jobs.leases import Claim, hold
 from backend.jobs.repository import find_succeeded
 from backend.jobs.tables import JobRow
 
-SAME = {"prediction": ("scene", "protocol", "acquisition"), "embedding_map": ()}
+SAME = {
+    "prediction": ("scene", "protocol", "acquisition"),
+    "uncertainty": ("scene", "protocol", "acquisition"),
+    "embedding_map": (),
+}
 """Kinds of files that an attempt may make once more: what tells two of them apart, beside the step."""
 
 
@@ -33,7 +37,7 @@ def record_file(
     Args:
         session: a writing one.
         claimed: the job that wrote it.
-        kind: checkpoint, weights, prediction, results or embedding_map.
+        kind: checkpoint, weights, prediction, uncertainty, results or embedding_map.
         step: after which it was written.
         path: below the artifacts folder.
         size: in bytes.

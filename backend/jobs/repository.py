@@ -13,7 +13,7 @@ from backend.errors import ConflictError
 from backend.experiments.tables import ExperimentJobRow, ExperimentRow
 from backend.jobs.schemas import JobStatus
 from backend.jobs.tables import JobEventRow, JobRow
-from pairlab.experiment.expansion import AnyJob
+from pairlab.experiment.jobs import AnyJob
 
 Wish = Literal["cancel", "pause"]
 ENDED_WITHOUT_RESULT = (JobStatus.FAILED, JobStatus.CANCELLED)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from pairlab.experiment.expansion import JobConfig
+from pairlab.experiment.jobs import JobConfig
 
 JobKind = Literal["pretrain", "segment", "index", "score"]
 

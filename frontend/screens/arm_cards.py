@@ -12,13 +12,14 @@ from frontend.screens.arm_exceptions import show_exceptions
 from frontend.screens.arm_pairing import show_pairing
 from frontend.screens.arm_place import ArmPlace
 from frontend.screens.arm_words import arm_words, factors_in_words
+from frontend.screens.baseline_fields import show_baseline, show_baseline_button
 from frontend.screens.form import Form
 from frontend.screens.ladder_builder import show_ladder_button
 from pairlab.experiment.experiment import Arm, Experiment
 from pairlab.experiment.pairing import Pairing
 
 KINDS = {
-    "baseline": "No pretraining (random initialisation)",
+    "baseline": "No pretraining (a baseline)",
     "same_image": "The same image twice",
     "temporal": "Two acquisitions of the place",
 }
@@ -56,6 +57,7 @@ def show_arms(form: Form, experiment: Experiment, datasets: Mapping[str, Dataset
         if st.button("Add an arm", icon=":material/add:", key="arm-add"):
             pairing = {"policy": "temporal", "pairs": pairs}
             asked = lambda text: with_arm(text, "temporal", {"pairing": pairing})  # noqa: E731
+        asked = show_baseline_button(experiment) or asked
         show_ladder_button(experiment)
     return asked
 
@@ -81,7 +83,9 @@ def show_arm(place: ArmPlace, experiment: Experiment, datasets: Mapping[str, Dat
     show_factors(experiment, name)
     if chosen != kind:
         place.form.restructure(place.path(), arm_of_kind(chosen, place.arm))
-    elif pairing is not None:
+    elif pairing is None:
+        show_baseline(place, experiment)
+    else:
         show_pairing(place, pairing)
         show_exceptions(place, experiment, datasets)
     last = len(experiment.arms) == 1

@@ -10,7 +10,7 @@ from frontend.pair_records import ArmPreview, ExperimentPreview, PreviewPair
 from pairlab.experiment.experiment import Experiment
 
 SECONDS = 15.0
-BASELINE = "This arm is a baseline: its segmentation starts from random weights, so it draws no pairs."
+BASELINE = "This arm is a baseline: its segmentation starts without a pretraining, so it draws no pairs."
 
 
 def choose_arm(experiment: Experiment) -> str:

@@ -9,7 +9,9 @@ from frontend.charts import seed_dots
 from frontend.page import POLL_SECONDS, choose, client, empty, header, plain, problems_in_sentences, screen
 from frontend.palette import STATUS_COLOURS, arm_colours
 from frontend.result_records import ArmResult, Results
+from frontend.screens.other_scores import show_other_scores
 from frontend.screens.result_tables import class_table, filter_table, score_table, to_csv
+from frontend.screens.verdicts import show_verdicts
 from frontend.wording import STATUS_WORDS, experiment_title, protocol_words, sentence
 
 OVER = FINAL_STATUSES
@@ -17,7 +19,7 @@ OVER = FINAL_STATUSES
 
 def show() -> None:
     """Shows the screen."""
-    header("Compare", "Test mIoU of every arm, one dot per seed, against the reference arm.")
+    header("Compare", "What each arm has shown against the reference arm, and the test scores behind it.")
     experiments = {experiment["id"]: experiment for experiment in client().experiments(limit=100)["items"]}
     if not experiments:
         empty(
@@ -42,7 +44,7 @@ def show_results(chosen: str, live: bool) -> None:
     """Shows all that was found so far; runs again while anything is left to run."""
     with problems_in_sentences(recover=False):
         results = client().results(chosen)
-        if live and results["status"] in OVER:
+        if live == (results["status"] in OVER):  # it ended, or was extended
             st.rerun(scope="app")
         show_state(results)
         if not any(row["seeds"] for row in results["rows"]):
@@ -51,6 +53,8 @@ def show_results(chosen: str, live: bool) -> None:
             empty("No score yet", over if results["status"] in OVER else unfinished)
             st.page_link(screen("jobs"), label="See its jobs", query_params={"experiment": chosen})
             return
+        show_verdicts(results, colours_of(results))
+        st.subheader("Every seed", anchor=False)
         show_charts(results)
         if results["notes"]:
             with st.container(border=True, key="compare-notes"):
@@ -71,6 +75,7 @@ def show_results(chosen: str, live: bool) -> None:
             )
         st.subheader("IoU of each class", anchor=False)
         st.html(class_table(results, colours_of(results)))
+        show_other_scores(results, colours_of(results))
         st.download_button(
             "Download as CSV",
             to_csv(results),

@@ -88,9 +88,7 @@ def show_form(experiment: Experiment, datasets: Mapping[str, Dataset]) -> Experi
         show_pretraining(form, experiment)
     with st.expander("Segmentation", icon=":material/grid_on:"):
         show_downstream(form, experiment, datasets.get(experiment.dataset))
-    st.caption(
-        "Knobs that have no field here (augmentation, looks, heads, …) are set in the YAML, and the form leaves them."
-    )
+    st.caption("Knobs that have no field here (looks, heads, …) are set in the YAML, and the form leaves them.")
     problems = list(form.problems)
     try:
         if form.edits:

@@ -1,7 +1,7 @@
 """The form beside an experiment's YAML: every field shows the file's value, and a change edits the file."""
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import get_args
 
 import streamlit as st
 
@@ -10,17 +10,18 @@ from frontend.page import screen, verbatim
 from frontend.scene_query import query_of_filter
 from frontend.scene_records import Dataset
 from frontend.screens.arm_exceptions import NAMED_SCENES, scenes_in_words
+from frontend.screens.augmentation_fields import show_augmentation_fields
 from frontend.screens.form import Form
+from frontend.screens.label_fields import show_label_fields
 from frontend.screens.method_fields import METHODS, show_method_fields
 from frontend.screens.network_fields import show_decoder, show_encoder, show_start_and_transfer
+from frontend.screens.protocol_fields import show_protocols
+from frontend.screens.split_fields import show_split_fields
 from frontend.screens.training_fields import show_training_fields
-from frontend.wording import protocol_words
 from pairlab.experiment.experiment import Experiment
 from pairlab.experiment.pairing import Noise
 from pairlab.experiment.problems import ExperimentError
-from pairlab.experiment.protocols import FineTuning, LabelScheme, LinearProbe, Protocol
-
-PROTOCOLS = {"linear_probe": LinearProbe, "fine_tuning": FineTuning}
+from pairlab.experiment.protocols import LabelScheme
 
 
 def show_question(form: Form, experiment: Experiment, datasets: Mapping[str, Dataset]) -> None:
@@ -56,16 +57,7 @@ def show_question(form: Form, experiment: Experiment, datasets: Mapping[str, Dat
             help="Differences inside (−δ, +δ) do not matter to you. Declared before the run.",
         )
     show_scene_filter(form, experiment)
-    found = datasets.get(dataset)
-    if found is not None and len(found["events"]) > 1:
-        held_out = st.multiselect(
-            "Events held out for the test",
-            list(dict.fromkeys([*found["events"], *experiment.splits.test_events])),
-            list(experiment.splits.test_events),
-            key=form.key("splits", "test_events"),
-            placeholder="none: the dataset's own splits",
-        )
-        form.note(("splits", "test_events"), held_out, list(experiment.splits.test_events))
+    show_split_fields(form, experiment.splits, datasets.get(dataset))
 
 
 def show_scene_filter(form: Form, experiment: Experiment) -> None:
@@ -111,6 +103,7 @@ def show_pretraining(form: Form, experiment: Experiment) -> None:
         form.number("Pairs in a step", ("pretraining", "batch_size"), training.batch_size, min_value=2, step=8)
         show_decoder(form, experiment)
     show_training_fields(form, training)
+    show_augmentation_fields(form, training.augmentation)
     show_start_and_transfer(form, experiment)
     show_transductive(form, experiment)
 
@@ -152,40 +145,7 @@ def show_transductive(form: Form, experiment: Experiment) -> None:
 
 def show_downstream(form: Form, experiment: Experiment, dataset: Dataset | None) -> None:
     """Shows labels and protocols of the segmentation."""
-    left, right = st.columns(2)
-    schemes = [each for each in get_args(LabelScheme) if dataset is None or each in dataset["label_schemes"]]
-    with left:
-        scheme = form.option("Classes", ("labels", "scheme"), experiment.labels.scheme, schemes)
-    with right:
-        form.number(
-            "Labelled chips to train on", ("labels", "train_chips"), experiment.labels.train_chips, min_value=1, step=8
-        )
-    if dataset is not None and scheme in dataset["label_schemes"]:
-        st.caption(verbatim(", ".join(dataset["label_schemes"][scheme])))
-    present: dict[str, Protocol] = {protocol.name: protocol for protocol in experiment.protocols}
-    names = st.multiselect(
-        "Protocols, the last one primary",
-        list(PROTOCOLS),
-        list(present),
-        format_func=protocol_words,
-        key=form.key("protocols"),
-    )
-    protocols = []
-    for name in names:
-        protocol = present.get(name)
-        values: dict[str, Any] = (
-            {"name": name} if protocol is None else protocol.model_dump(mode="json", exclude_unset=True)
-        )
-        steps = (PROTOCOLS[name]() if protocol is None else protocol).steps
-        shown = st.number_input(
-            f"Steps of {protocol_words(name)}",
-            value=steps,
-            min_value=1,
-            step=50,
-            key=form.key("protocols", name, "steps"),
-        )
-        if shown != steps:
-            values["steps"] = shown
-        protocols.append({**values, "name": name})
-    old = [{**each.model_dump(mode="json", exclude_unset=True), "name": each.name} for each in experiment.protocols]
-    form.note(("protocols",), protocols, old)
+    known = {} if dataset is None else dataset["label_schemes"]
+    schemes = [each for each in get_args(LabelScheme) if dataset is None or each in known]
+    show_label_fields(form, experiment.labels, dataset, schemes)
+    show_protocols(form, experiment.protocols, known.get(experiment.labels.scheme, []))

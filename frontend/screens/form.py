@@ -36,9 +36,9 @@ class Form:
         self.edits[path] = value
         self.restructures = True
 
-    def text(self, label: str, path: Path, value: str, **options: Any) -> None:  # noqa: ANN401  (Streamlit's own)
+    def text(self, label: str, path: Path, value: str, *, key: str | None = None, **options: Any) -> None:  # noqa: ANN401
         """Shows a line of text."""
-        self.note(path, st.text_input(label, value, key=self.key(*path), **options).strip(), value)
+        self.note(path, st.text_input(label, value, key=key or self.key(*path), **options).strip(), value)
 
     def number(
         self,
@@ -87,6 +87,8 @@ class Form:
         key: str,
         default: object = ...,
         help: str | None = None,
+        most: int = 100,
+        step: int = 5,
     ) -> float:
         """Shows a share as a slider of percentages and returns it; one between its steps stays until it is moved.
 
@@ -94,7 +96,7 @@ class Form:
         moved, and lose what the user does to it meanwhile.
         """
         at = round(100 * value)
-        moved = st.slider(label, 0, 100, at, step=5, key=key, help=help)
+        moved = st.slider(label, 0, most, at, step=step, key=key, help=help)
         new = value if moved == at else moved / 100
         self.note(path, new, value, default=default)
         return new

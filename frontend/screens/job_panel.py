@@ -20,6 +20,7 @@ from frontend.page import (
 )
 from frontend.palette import STATUS_COLOURS, curve_colours
 from frontend.score_wording import score_title
+from frontend.screens.job_choices import show_choices
 from frontend.screens.job_facts import show_about
 from frontend.screens.job_learning import show_chart, show_learning, show_warnings
 from frontend.screens.job_maps import show_maps
@@ -45,6 +46,8 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
 }
 MAX_POINTS = 200
 MAX_LOG_LINES = 500
+IN_A_ROW = 3
+"""Charts of IoU per class."""
 SPEEDS = {"labels_per_s": "labels", "pixels_per_s": "pixels", "scenes_per_s": "scenes"}
 """Metrics of index and score jobs, in the order of their passes: scenes per second."""
 KEPT = "job-panel"
@@ -196,13 +199,16 @@ def show_curves(job: JobDetail, points: list[MetricPoint]) -> None:
         show_series("Validation mIoU, points", of_key(points, protocols, "miou"), scale=100, key="curve-miou")
     with narrow:
         show_series("Segmentation loss", of_key(points, protocols, "loss"), scale=1, key="curve-segment-loss")
-    for column, protocol in zip(st.columns(len(protocols)), protocols, strict=True):
-        start = f"{protocol}/iou/"
-        per_class = [(point["key"].removeprefix(start), point) for point in points if point["key"].startswith(start)]
-        if per_class:
-            words = f"{protocol_words(protocol).capitalize()}: validation IoU per class, points"
-            with column:
-                show_series(words, per_class, scale=100, key=f"curve-iou-{protocol}")
+    for first in range(0, len(protocols), IN_A_ROW):
+        row = protocols[first : first + IN_A_ROW]
+        for column, protocol in zip(st.columns(min(len(protocols), IN_A_ROW)), row, strict=False):
+            start = f"{protocol}/iou/"
+            of_class = [(point["key"].removeprefix(start), point) for point in points if point["key"].startswith(start)]
+            if of_class:
+                words = f"{protocol_words(protocol).capitalize()}: validation IoU per class, points"
+                with column:
+                    show_series(words, of_class, scale=100, key=f"curve-iou-{protocol}")
+    show_choices(job)
 
 
 def of_key(points: list[MetricPoint], protocols: list[str], key: str) -> list[tuple[str, MetricPoint]]:

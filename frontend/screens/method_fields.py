@@ -11,11 +11,11 @@ from pairlab.experiment.methods import ChangeWeight, DenseCL, GridStride, Method
 
 METHODS = {
     "pixel_infonce": "Pixel InfoNCE (dense)",
-    "densecl": "DenseCL (dense, momentum copy and queue)",
+    "densecl": "DenseCL (dense, momentum copy)",
     "pixpro": "PixPro (dense, momentum copy)",
     "vicregl": "VICRegL (dense)",
     "simclr": "SimCLR (global)",
-    "moco": "MoCo v2 (global, momentum copy and queue)",
+    "moco": "MoCo v2 (global, momentum copy)",
     "byol": "BYOL (global, momentum copy)",
     "simsiam": "SimSiam (global)",
     "vicreg": "VICReg (global)",
@@ -26,7 +26,7 @@ MAIN_FIELDS = {
     "densecl": {
         "temperature": "Temperature τ",
         "dense_weight": "Weight of the dense loss λ",
-        "queue_size": "Keys in a queue",
+        "place_steps": "Steps matched by place",
     },
     "pixpro": {
         "threshold": "Threshold T, cell diagonals",
@@ -39,7 +39,7 @@ MAIN_FIELDS = {
         "feature_matches": "Matches by features",
     },
     "simclr": {"temperature": "Temperature τ"},
-    "seco": {"temperature": "Temperature τ", "momentum": "Momentum", "queue_size": "Keys in a queue"},
+    "seco": {"temperature": "Temperature τ", "momentum": "Momentum", "queue_size": "Keys in a queue, 0 for none"},
     "vicreg": {
         "invariance_weight": "Weight of invariance λ",
         "variance_weight": "Weight of variance μ",
@@ -48,7 +48,7 @@ MAIN_FIELDS = {
     "barlow_twins": {"redundancy_weight": "Weight of redundancy λ"},
     "simsiam": {"embedding_dim": "Width of the projector", "predictor_dim": "Width of the bottleneck"},
     "byol": {"momentum": "Momentum at the start"},
-    "moco": {"temperature": "Temperature τ", "momentum": "Momentum", "queue_size": "Keys in the queue"},
+    "moco": {"temperature": "Temperature τ", "momentum": "Momentum", "queue_size": "Keys in the queue, 0 for none"},
 }
 """Of methods that match no pixels: the numbers worth a field; the others are edited in the file."""
 MATCHING = {"geometric": "the same ground point", "feature": "the point with the most alike features"}

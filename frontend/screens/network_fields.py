@@ -1,9 +1,11 @@
 """The fields of the network: encoder, decoder, what it starts from, and what segmentation takes over."""
 
+from collections.abc import Callable
 from typing import Any, get_args
 
 import streamlit as st
 
+from frontend.draft import Path
 from frontend.screens.form import Form
 from pairlab.experiment.experiment import Experiment
 from pairlab.experiment.initial import FileWeights, HubWeights, Initial, JobWeights
@@ -73,7 +75,7 @@ def show_start_and_transfer(form: Form, experiment: Experiment) -> None:
         if source != initial.source:
             form.restructure(("initial",), None if source == "random" else BLANK[source])
         else:
-            _show_source(form, initial)
+            show_source(form, initial, ("initial",), lambda field: form.key("initial", field))
         form.option(
             "Segmentation takes over",
             ("transfer",),
@@ -85,31 +87,49 @@ def show_start_and_transfer(form: Form, experiment: Experiment) -> None:
         )
 
 
-def _show_source(form: Form, initial: Initial) -> None:
+def show_source(form: Form, initial: Initial, path: Path, key: Callable[[str], str]) -> None:
+    """Shows what names given weights: a file, a pretraining or published ones.
+
+    Args:
+        form: takes the edits.
+        initial: the weights.
+        path: of `initial` in the file.
+        key: of the widget of one of its fields.
+    """
     match initial:
         case FileWeights():
             left, right = st.columns(2)
             with left:
-                form.text("Data root", ("initial", "root"), initial.root)
+                form.text("Data root", (*path, "root"), initial.root, key=key("root"))
             with right:
-                form.text("File below it", ("initial", "path"), initial.path, help=".safetensors, .pth or .pt")
+                form.text(
+                    "File below it", (*path, "path"), initial.path, key=key("path"), help=".safetensors, .pth or .pt"
+                )
         case JobWeights():
             form.text(
                 "Key of the pretraining",
-                ("initial", "key"),
+                (*path, "key"),
                 initial.key,
+                key=key("key"),
                 help="64 characters; `pairlab jobs --json` lists them.",
             )
         case HubWeights():
             form.text(
                 "timm's name with the tag of the weights",
-                ("initial", "name"),
+                (*path, "name"),
                 initial.name,
+                key=key("name"),
                 help="For example resnet18.a1_in1k; the worker needs the network for it.",
             )
     if isinstance(initial, FileWeights | JobWeights):
         form.option(
-            "Of it", ("initial", "part"), initial.part, list(PARTS), shown=PARTS.__getitem__, default=_default(initial)
+            "Of it",
+            (*path, "part"),
+            initial.part,
+            list(PARTS),
+            key=key("part"),
+            shown=PARTS.__getitem__,
+            default=_default(initial),
         )
 
 

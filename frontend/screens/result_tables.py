@@ -8,6 +8,7 @@ from html import escape
 from frontend.printed_tables import has_xview2
 from frontend.result_records import ArmResult, Results
 from frontend.score_wording import figure
+from frontend.verdict_wording import p_words, precise, sign_words
 from frontend.wording import STATUS_WORDS, grouped, percent, points, protocol_words, signed
 
 PAIR_COLUMNS = (
@@ -34,6 +35,30 @@ def score_table(results: Results, colours: Mapping[str, str]) -> str:
             if row["protocol"] == protocol:
                 body.append(_score_row(row, facts, shown, colours))
     return _table("scores", head, body)
+
+
+def verdict_table(results: Results, colours: Mapping[str, str]) -> str:
+    """Returns the figures behind the words: a row per arm and endpoint."""
+    heads = ["arm", "verdict", "endpoint", "difference", "interval", "± over seeds", "sign test", "adjusted p-values"]
+    rows = {row["arm"]: row for row in results["rows"]}
+    body = []
+    for verdict in results["verdicts"]:
+        for endpoint in verdict["endpoints"]:
+            low, high, deviation = endpoint["low"], endpoint["high"], endpoint["deviation"]
+            cells = [
+                verdict["word"],
+                endpoint["title"],
+                precise(endpoint["mean"]),
+                "–" if low is None or high is None else f"{precise(low)} to {precise(high)}",
+                "–" if deviation is None else f"{deviation:.2f}",
+                sign_words(endpoint),
+                p_words(verdict) or "no look yet",
+            ]
+            body.append(
+                f"<tr>{_arm_cell(rows[verdict['arm']], colours)}"
+                f"{''.join(f'<td>{escape(each)}</td>' for each in cells)}</tr>"
+            )
+    return _table("verdicts", "".join(f"<th>{escape(each)}</th>" for each in heads), body)
 
 
 def filter_table(results: Results, colours: Mapping[str, str]) -> str:
@@ -78,13 +103,15 @@ def class_table(results: Results, colours: Mapping[str, str]) -> str:
 
 
 def to_csv(results: Results) -> str:
-    """Returns one line per arm, protocol and seed; IoU in [0, 1]."""
+    """Returns one line per arm, protocol and seed; scores in [0, 1]."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(
         ["experiment", "arm", "protocol", "reference", "baseline", *PAIR_COLUMNS, "seed", "miou"]
         + [f"iou {name}" for name in results["classes"]]
         + (["xview2"] if has_xview2(results) else [])
+        + ["macro_f1", "accuracy", "boundary_f1", "ece"]
+        + [f"f1 {name}" for name in results["classes"]]
     )
     for row in results["rows"]:
         for score in row["seeds"]:
@@ -93,6 +120,8 @@ def to_csv(results: Results) -> str:
                 + [score["seed"], score["miou"]]
                 + [score["iou"].get(name) for name in results["classes"]]
                 + ([score["xview2"]] if has_xview2(results) else [])
+                + [score["macro_f1"], score["accuracy"], score["boundary_f1"], score["ece"]]
+                + [score["f1"].get(name) for name in results["classes"]]
             )
     return buffer.getvalue()
 

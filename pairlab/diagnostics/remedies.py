@@ -1,6 +1,6 @@
 """What to do about a run that goes wrong, in words."""
 
-from pairlab.experiment.expansion import PretrainJob
+from pairlab.experiment.jobs import PretrainJob
 from pairlab.experiment.methods import BYOL, BarlowTwins, PixPro, SimSiam, VICReg, VICRegL
 
 

@@ -12,7 +12,7 @@ from pairlab.diagnostics.loss_trend import LossTrend
 from pairlab.diagnostics.remedies import against_collapse, against_standing_still, against_starving
 from pairlab.events import Warned
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import PretrainJob
+from pairlab.experiment.jobs import PretrainJob
 from pairlab.experiment.methods import VICReg, VICRegL
 from pairlab.scenes.scene import SceneSource
 from pairlab.scenes.stored_images import StoredSource

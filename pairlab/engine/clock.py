@@ -9,7 +9,7 @@ Thing = TypeVar("Thing")
 
 
 class Clock:
-    """The seconds since it was made, and how many of them were spent waiting for batches."""
+    """The seconds since it was made, and how many of them were spent waiting."""
 
     def __init__(self) -> None:
         self._began = self._told = time.perf_counter()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from pairlab.experiment.expansion import PretrainJob
+from pairlab.experiment.jobs import PretrainJob
 from pairlab.experiment.methods import BarlowTwins, Method, VICReg, VICRegL
 
 SMALLEST_SCALE = 2.0**-13

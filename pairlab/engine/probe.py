@@ -2,8 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from pairlab.engine.memory import TooLittleMemoryError, largest_fitting, release
+from pairlab.engine.memory import TooLittleMemoryError, is_out_of_memory, largest_fitting, release
 from pairlab.engine.run import Run
+from pairlab.losses.embeddings import NothingToMatch
 
 _TRIES = 3
 
@@ -49,7 +50,10 @@ def _parts_that_fit(run: Run, *, pairs_in_a_part: int) -> int | None:
 
 
 def fits(run: Run, pairs: int, parts: int) -> bool:
-    """Returns whether a whole step of so many pairs in so many parts can be taken."""
+    """Returns whether a whole step of so many pairs in so many parts can be taken.
+
+    Any error but a lack of memory, or of something to compare in so small a batch, goes through.
+    """
     run.forget_step()
     release(run.device)
     run.parts = parts
@@ -57,7 +61,11 @@ def fits(run: Run, pairs: int, parts: int) -> bool:
         # Each in a thread of its own: where oneDNN once found no memory, it refuses that thread whatever comes later.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(_step, run, pairs).result()
-    except (MemoryError, RuntimeError, ValueError):  # short of memory, allocators and kernels fail in many ways
+    except NothingToMatch:
+        return False
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         return False
     return True
 

@@ -16,8 +16,8 @@ from pairlab.engine.passes import Passes, WholeBatch
 from pairlab.engine.shares import Shares
 from pairlab.engine.team import Team
 from pairlab.events import Saved
-from pairlab.experiment.expansion import PretrainJob, job_key
 from pairlab.experiment.initial import initial_in_words
+from pairlab.experiment.jobs import PretrainJob, job_key
 from pairlab.initial_weights import load_initial
 from pairlab.networks import MapAndLevels, PooledLevels, build_network, pooled
 from pairlab.objectives.building import build_learner, build_objective

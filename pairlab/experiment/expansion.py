@@ -1,125 +1,20 @@
 """An experiment becomes jobs: each arm and seed a pretraining and a segmentation, equal ones once."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
 
-from pydantic import Field
-
-from pairlab.experiment.change_scores import ChangeScore
-from pairlab.experiment.datasets import DatasetConfig, DatasetName, SyntheticDataset
 from pairlab.experiment.experiment import Arm, Experiment
+from pairlab.experiment.fit import ExpansionError, check_fit, resolve_control
 from pairlab.experiment.initial import FileWeights, Initial, JobWeights, RandomWeights
-from pairlab.experiment.label_schemes import label_schemes
-from pairlab.experiment.methods import Method, can_mask, in_words
-from pairlab.experiment.model import FrozenModel, content_hash
-from pairlab.experiment.network import Network, Transfer
-from pairlab.experiment.pairing import (
-    ChangeScoreFilter,
-    ControlName,
-    Extent,
-    Noise,
-    Pairing,
-    PlaceExtent,
-    Places,
+from pairlab.experiment.jobs import (
+    DatasetReference,
+    PlannedJob,
+    PretrainJob,
+    ScoreJob,
+    SegmentJob,
+    job_key,
+    score_job,
 )
-from pairlab.experiment.protocols import Labels, Protocol, Splits
-from pairlab.experiment.scene_filter import SceneFilter
-from pairlab.experiment.training import Pretraining
-
-TRAINING_CODE_VERSION = 4
-"""Raised whenever the same job would give other numbers, so that old results are not taken for new ones."""
-
-
-class ExpansionError(ValueError):
-    """An experiment that does not fit its dataset; the message says which value and what to do."""
-
-
-class DatasetReference(FrozenModel):
-    """A registered dataset, pinned by the fingerprint of its content."""
-
-    name: DatasetName
-    config: DatasetConfig
-    fingerprint: str = Field(pattern=r"^[0-9a-f]{64}$")
-
-
-class PretrainJob(FrozenModel):
-    """The resolved configuration of one contrastive pretraining: nothing in it depends on the experiment's name."""
-
-    kind: Literal["pretrain"] = "pretrain"
-    code_version: int = TRAINING_CODE_VERSION
-    dataset: DatasetReference
-    scenes: SceneFilter
-    splits: Splits
-    chip_size: int
-    pairing: Pairing
-    places: Places
-    transductive: bool = False
-    method: Method
-    network: Network
-    initial: Initial = RandomWeights()
-    """A file is pinned by the hash of its content."""
-    pretraining: Pretraining
-    seed: int
-
-
-class SegmentJob(FrozenModel):
-    """The resolved configuration of one segmentation: from a pretraining, or from the weights that one starts from."""
-
-    kind: Literal["segment"] = "segment"
-    code_version: int = TRAINING_CODE_VERSION
-    dataset: DatasetReference
-    scenes: SceneFilter
-    splits: Splits
-    chip_size: int
-    labels: Labels
-    network: Network
-    protocols: tuple[Protocol, ...]
-    pretrain: str | None
-    """Key of the pretraining it starts from; null starts from `initial`."""
-    initial: Initial = RandomWeights()
-    """What it starts from without a pretraining."""
-    transfer: Transfer = "encoder_decoder"
-    """What it takes over from the pretraining, and so what the linear probe stands on."""
-    seed: int
-
-
-class IndexJob(FrozenModel):
-    """The work of looking through a dataset of files once."""
-
-    kind: Literal["index"] = "index"
-    dataset: DatasetReference
-
-
-class ScoreJob(FrozenModel):
-    """The work of computing a change score for all scenes of a dataset."""
-
-    kind: Literal["score"] = "score"
-    dataset: DatasetReference
-    draw: int = Field(default=0, ge=0)
-    """Which redraw of synthetic scenes; 0 for files."""
-    score: ChangeScore
-
-
-TrainingJob = PretrainJob | SegmentJob
-AnyJob = PretrainJob | SegmentJob | IndexJob | ScoreJob
-JobConfig = Annotated[AnyJob, Field(discriminator="kind")]
-
-
-class PlannedJob(FrozenModel):
-    """One job of a plan: its key, what it waits for, and the arms and seeds that share it."""
-
-    key: str
-    config: Annotated[PretrainJob | SegmentJob | ScoreJob, Field(discriminator="kind")]
-    depends_on: str | None
-    """Key of the job it waits for: a segmentation for its pretraining, a pretraining that filters for its score, one
-    that starts from an earlier job for that one, which is none of the plan's."""
-    uses: tuple[tuple[str, int], ...]
-    """(arm, seed) of everyone who needs it."""
-
-
-def job_key(config: AnyJob) -> str:
-    """Returns the content hash under which equal jobs are one job."""
-    return content_hash(config)
+from pairlab.experiment.pairing import Extent, Noise, PlaceExtent, Places
 
 
 def expand(
@@ -141,7 +36,7 @@ def expand(
         ExpansionError: the experiment does not fit its datasets.
     """
     known = {**(pretrained_on or {}), experiment.dataset: dataset}
-    _check_fit(experiment, known)
+    check_fit(experiment, known)
     places = _places(experiment)
     configs: dict[str, PretrainJob | SegmentJob | ScoreJob] = {}
     uses: dict[str, list[tuple[str, int]]] = {}
@@ -162,6 +57,7 @@ def expand(
                 pretrain=None if pretrain is None else job_key(pretrain),
                 initial=initial if pretrain is None else RandomWeights(),
                 transfer=experiment.transferred,
+                evaluation=experiment.evaluation,
                 seed=seed,
             )
             if isinstance(initial, JobWeights):
@@ -194,15 +90,6 @@ def _pinned(initial: Initial, files: Mapping[FileWeights, str]) -> Initial:
             f"{initial.sha256} is asked for: take the file back that was meant, or remove initial.sha256"
         )
     return initial.model_copy(update={"sha256": found})
-
-
-def score_job(config: PretrainJob) -> ScoreJob | None:
-    """Returns the job that computes the change score a pretraining filters by; None where it does not."""
-    chosen = config.pairing.filter
-    if not isinstance(chosen, ChangeScoreFilter):
-        return None
-    draw = config.seed if isinstance(config.dataset.config, SyntheticDataset) else 0
-    return ScoreJob(dataset=config.dataset, draw=draw, score=chosen.score)
 
 
 def _pretraining(
@@ -267,74 +154,3 @@ def places_of(noisy: tuple[Noise, ...]) -> Places:
         extents=tuple(PlaceExtent(extent=extent, rate=asked[extent]) for extent in sorted(asked)),
         min_changed_pixels=noisy[0].min_changed_pixels,
     )
-
-
-def resolve_control(pairing: Pairing, dataset: DatasetReference, method: Method) -> Pairing:
-    """Returns the pairing with the control that fits the dataset where a rate is set and none is named.
-
-    Raises:
-        ExpansionError: the named one, or every one that could be taken by itself, does not fit.
-    """
-    synthetic = isinstance(dataset.config, SyntheticDataset)
-    if pairing.noise.control == "rerender" and not synthetic:
-        raise ExpansionError(
-            "noise.control: only synthetic scenes can be rendered again; take control 'masked', 'same_acquisition' or "
-            "'replace'"
-        )
-    if pairing.noise.rate is None or pairing.noise.control is not None:
-        return pairing
-    control: ControlName = "rerender" if synthetic else "masked"
-    if control == "masked" and not can_mask(method):
-        raise ExpansionError(
-            f"a noise rate on real images takes control 'masked' by itself, which needs pixel_infonce with geometric "
-            f"matching or pixpro (found {in_words(method)}): take that, or name control 'same_acquisition' or 'replace'"
-        )
-    noise = pairing.noise.model_copy(update={"control": control})
-    return pairing.model_copy(update={"noise": noise})
-
-
-def _check_fit(experiment: Experiment, datasets: Mapping[str, DatasetReference]) -> None:
-    config, splits = datasets[experiment.dataset].config, experiment.splits
-    _check_splits(config, splits)
-    if isinstance(config, SyntheticDataset) and splits.by == "random" and config.scenes.label_noise > 0:
-        raise ExpansionError(
-            f"the dataset's train split has noisy labels (label_noise {config.scenes.label_noise:g}), and splits.by "
-            "'random' would test on some of them: let splits.by be official"
-        )
-    schemes = label_schemes(config)
-    if experiment.labels.scheme not in schemes:
-        raise ExpansionError(
-            f"labels.scheme {experiment.labels.scheme!r} does not exist for {_KINDS[config.kind]}: take "
-            f"{' or '.join(schemes)}"
-        )
-    for name, arm in experiment.arms.items():
-        if arm.pairing is None:
-            continue
-        found = datasets.get(arm.dataset or experiment.dataset)
-        if found is None:
-            raise ExpansionError(f"arm {name!r}: there is no dataset {arm.dataset!r}; register it first")
-        try:
-            _check_splits(found.config, splits)
-            resolve_control(arm.pairing, found, experiment.method_of(arm))
-        except ExpansionError as error:
-            raise ExpansionError(f"arm {name!r}: {error}") from error
-        if isinstance(found.config, SyntheticDataset) and experiment.chip_size > found.config.scenes.size:
-            size = found.config.scenes.size
-            raise ExpansionError(
-                f"chip_size {experiment.chip_size} is larger than the scenes of {found.name!r} ({size} pixels)"
-            )
-    if isinstance(config, SyntheticDataset) and experiment.chip_size > config.scenes.size:
-        raise ExpansionError(
-            f"chip_size {experiment.chip_size} is larger than the scenes ({config.scenes.size} pixels)"
-        )
-
-
-def _check_splits(config: DatasetConfig, splits: Splits) -> None:
-    if isinstance(config, SyntheticDataset) and not splits.official and splits.by != "random":
-        raise ExpansionError(
-            "synthetic scenes have neither events nor a place on a map: remove splits.test_events, and let splits.by "
-            "be official or random"
-        )
-
-
-_KINDS = {"synthetic": "synthetic scenes", "xbd": "xBD", "bitemporal": "bitemporal datasets"}

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pairlab.experiment.commented_yaml import rewrite
 from pairlab.experiment.datasets import DatasetName
+from pairlab.experiment.evaluation import Evaluation
 from pairlab.experiment.initial import Initial, RandomWeights
 from pairlab.experiment.methods import Method, PixelInfoNCE, can_mask, in_words, needs_two_images, trains_decoder
 from pairlab.experiment.model import FrozenModel
@@ -105,6 +106,7 @@ class Experiment(FrozenModel):
     seeds: tuple[Seed, ...] = Field(default=(0, 1), min_length=1, max_length=1000)
     protocols: tuple[Protocol, ...] = Field(default=(LinearProbe(), FineTuning()), min_length=1)
     """Downstream protocols; the last is the primary one."""
+    evaluation: Evaluation = Evaluation()
 
     @field_validator("arms", mode="before")
     @classmethod

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pairlab.experiment.expansion import PretrainJob
+from pairlab.experiment.jobs import PretrainJob
 from pairlab.experiment.yaml_text import write_yaml
 from pairlab.export.card import MODEL_FILE, Score, model_card
 from pairlab.export.encoder import Loading, smp_loading, timm_loading

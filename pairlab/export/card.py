@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pairlab.experiment.expansion import DatasetReference, PretrainJob
 from pairlab.experiment.initial import initial_in_words
+from pairlab.experiment.jobs import DatasetReference, PretrainJob
 from pairlab.export.encoder import Loading, whole_model_call
 
 MODEL_FILE = "model.smp.safetensors"
@@ -20,7 +20,8 @@ class Score:
     seed: int
     protocol: str
     miou: float
-    labelled_chips: int
+    labels: str
+    """How many it learned from, in words."""
 
 
 def model_card(
@@ -119,11 +120,11 @@ def _scores(scores: Sequence[Score]) -> list[str]:
     if not scores:
         return ["None has finished yet."]
     return [
-        "| experiment | arm | seed | protocol | labelled chips | mIoU |",
+        "| experiment | arm | seed | protocol | labels | mIoU |",
         "|---|---|---|---|---|---|",
         *(
             f"| {_cell(each.experiment)} | {_cell(each.arm)} | {each.seed} | {each.protocol.replace('_', ' ')} | "
-            f"{each.labelled_chips} | {100 * each.miou:.2f} |"
+            f"{each.labels} | {100 * each.miou:.2f} |"
             for each in scores
         ),
     ]

@@ -1,9 +1,8 @@
 """BYOL: what is predicted from one view comes close to what a slowly following network makes of the other."""
 
 from torch import Tensor
-from torch.nn import functional
 
-from pairlab.losses.embeddings import NothingToMatch, check_matched_rows, full_precision, widened
+from pairlab.losses.embeddings import NothingToMatch, check_matched_rows, cosines, full_precision
 
 
 def byol(p_a: Tensor, p_b: Tensor, t_a: Tensor, t_b: Tensor) -> Tensor:
@@ -43,4 +42,4 @@ def byol(p_a: Tensor, p_b: Tensor, t_a: Tensor, t_b: Tensor) -> Tensor:
 
 def squared_distance(p: Tensor, t: Tensor) -> Tensor:
     """Returns |p̄ − t̄|² of rows (B, D), eq. 2, in the mean; t stands still."""
-    return 2.0 - 2.0 * functional.cosine_similarity(widened(p), widened(t.detach()), dim=1).mean()
+    return 2.0 - 2.0 * cosines(p, t).mean()

@@ -43,7 +43,8 @@ def most_alike(features_a: Tensor, features_b: Tensor, cells_a: Tensor) -> Tenso
         )
     batch, channels = features_a.shape[:2]
     with full_precision(features_a.device):
-        rows = unit_rows(gather_points(features_a, cells_a)).reshape(batch, -1, channels)
+        # At any length: that of its own features moves no cell's choice.
+        rows = widened(gather_points(features_a, cells_a)).reshape(batch, -1, channels)
         others = unit_rows(features_b.permute(0, 2, 3, 1).reshape(-1, channels)).reshape(batch, -1, channels)
         chosen = torch.empty(rows.shape[:2], dtype=torch.int64, device=rows.device)
         for part in parts(batch, rows.shape[1], others.shape[1]):
@@ -77,8 +78,13 @@ def nearest(rows_a: Tensor, rows_b: Tensor) -> tuple[Tensor, Tensor]:
             # |a − b|² less |a|², which is the same for all b.
             products = rows_a[part] @ rows_b[part[0]].transpose(1, 2)
             chosen[part] = products.mul_(-2.0).add_(lengths[part[0]]).argmin(dim=2)
-        found = rows_b.gather(1, chosen.unsqueeze(2).expand(-1, -1, rows_b.shape[2]))
-        return chosen, (rows_a - found).square().sum(dim=2)
+        found = rows_b.flatten(0, 1).index_select(0, rows_of(chosen, rows_b.shape[1]))
+        return chosen, found.reshape(rows_a.shape).sub_(rows_a).square_().sum(dim=2)
+
+
+def rows_of(cells: Tensor, count: int) -> Tensor:
+    """Returns where cells (B, P) of images that have `count` each lie in all images' rows, one behind the other."""
+    return (cells + torch.arange(len(cells), device=cells.device).mul_(count).unsqueeze(1)).flatten()
 
 
 def parts(images: int, rows: int, others: int) -> Iterator[tuple[slice, slice]]:

@@ -59,12 +59,13 @@ def moco(
     if not len(queries) or not len(queue) + (0 if own_negatives is None else own_negatives.shape[1]):
         raise NothingToMatch(f"nothing to match: {len(queries)} queries, and {len(queue)} keys in the queue")
     with full_precision(queries.device):
-        q, positives, negatives = unit_rows(queries), unit_rows(keys.detach()), unit_rows(queue.detach())
+        q = unit_rows(queries) / temperature  # before the products: there are fewer queries than logits
+        positives, negatives = unit_rows(keys.detach()), unit_rows(queue.detach())
         own = (q * positives).sum(dim=1, keepdim=True)  # (B, 1)
         others = [q @ negatives.T]
         if own_negatives is not None:
             others.append(torch.einsum("bd,bmd->bm", q, F.normalize(widened(own_negatives.detach()), dim=2)))
-        logits = torch.cat([own, *others], dim=1) / temperature  # (B, 1 + K + M)
+        logits = torch.cat([own, *others], dim=1)  # (B, 1 + K + M)
         return F.cross_entropy(logits, torch.zeros(len(q), dtype=torch.int64, device=q.device))
 
 

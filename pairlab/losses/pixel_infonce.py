@@ -71,7 +71,7 @@ def pixel_infonce(
     if weights is not None:
         check_point_weights(weights)
     with full_precision(points_a.device):
-        logits = unit_rows(points_a) @ unit_rows(points_b).T / temperature  # (N, N): a along rows, b along columns
+        logits = (unit_rows(points_a) / temperature) @ unit_rows(points_b).T  # (N, N): a along rows, b along columns
         matches = torch.arange(count, device=logits.device)
         if weights is None:
             return (F.cross_entropy(logits, matches) + F.cross_entropy(logits.T, matches)) / 2

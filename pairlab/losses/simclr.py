@@ -40,6 +40,6 @@ def nt_xent(z_a: Tensor, z_b: Tensor, *, temperature: float) -> Tensor:
         raise NothingToMatch(f"NT-Xent needs at least 2 pairs, so that each has a negative; the batch has {batch}")
     with full_precision(z_a.device):
         z = torch.cat([unit_rows(z_a), unit_rows(z_b)])
-        logits = z @ z.T / temperature  # (2B, 2B)
+        logits = (z / temperature) @ z.T  # (2B, 2B)
         positives = torch.arange(2 * batch, device=z.device).roll(batch)
         return F.cross_entropy(logits.fill_diagonal_(-torch.inf), positives)

@@ -1,9 +1,8 @@
 """SimSiam: what is predicted from one view points where the other view's projection points, which stands still."""
 
 from torch import Tensor
-from torch.nn import functional
 
-from pairlab.losses.embeddings import NothingToMatch, check_matched_rows, full_precision, widened
+from pairlab.losses.embeddings import NothingToMatch, check_matched_rows, cosines, full_precision
 
 
 def simsiam(p_a: Tensor, p_b: Tensor, z_a: Tensor, z_b: Tensor) -> Tensor:
@@ -43,4 +42,4 @@ def simsiam(p_a: Tensor, p_b: Tensor, z_a: Tensor, z_b: Tensor) -> Tensor:
 
 def negative_cosine(p: Tensor, z: Tensor) -> Tensor:
     """Returns D(p, stop(z)) of rows (B, D), eq. 1, in the mean."""
-    return -functional.cosine_similarity(widened(p), widened(z.detach()), dim=1).mean()
+    return -cosines(p, z).mean()

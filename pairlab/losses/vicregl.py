@@ -109,5 +109,7 @@ def _matched_rows(
     squared, order = squared.sort(dim=1, stable=True)
     rows, best = order[:, :count], squared[:, :count]
     image, rank = (best <= (within.to(best) ** 2)[:, None]).nonzero(as_tuple=True)
-    cell = rows[image, rank]
-    return cells_a[image, cell], cells_b[image, chosen[image, cell]]
+    cell, first = rows[image, rank], image * cells_a.shape[1]
+    matched = chosen[image, cell] + first
+    # By rows: the gradient of that takes less than half the time of the gradient of two indices.
+    return cells_a.flatten(0, 1).index_select(0, cell + first), cells_b.flatten(0, 1).index_select(0, matched)

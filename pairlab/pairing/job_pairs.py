@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pairlab.experiment.expansion import PretrainJob
+from pairlab.experiment.jobs import PretrainJob
 from pairlab.experiment.protocols import Splits
 from pairlab.pairing.cell_scores import CellScores
 from pairlab.pairing.drawing import TRAIN_SPLIT, draw_pairs

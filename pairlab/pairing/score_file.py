@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pairlab.experiment.change_scores import ChangeScore
-from pairlab.experiment.expansion import ScoreJob
+from pairlab.experiment.jobs import ScoreJob
 from pairlab.experiment.model import content_hash
 from pairlab.pairing.cell_scores import CellScores
 from pairlab.scenes.parquet_file import facts_of, read_parquet, write_parquet

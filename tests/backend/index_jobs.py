@@ -10,7 +10,7 @@ from backend.jobs.events import Point
 from backend.jobs.leases import Claim
 from pairlab.events import Finished, Metrics, Started
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import IndexJob
+from pairlab.experiment.jobs import IndexJob
 from pairlab.scenes.chip_store import ChipStore
 from pairlab.scenes.dataset import dataset_folder, list_dataset, open_dataset
 from pairlab.scenes.indexing import IndexFiles, index_dataset

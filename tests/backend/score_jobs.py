@@ -7,7 +7,7 @@ import torch
 from backend.context import Context
 from backend.jobs import leases
 from pairlab.events import Finished
-from pairlab.experiment.expansion import ScoreJob
+from pairlab.experiment.jobs import ScoreJob
 from pairlab.pairing.score_file import files_of
 from pairlab.scenes.dataset import open_dataset, read_dataset_index
 from pairlab.scoring import score_dataset

@@ -1,19 +1,23 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from benchmarks.method_runs import METHODS, PAIRINGS, RANDOM, Size
-from benchmarks.methods import Cell, cells, finished, gains, settings, table
+from benchmarks.methods import Cell, cells, finished, gains, settings_of, table
 
+ENCODER, DECODER = RANDOM["encoder"], RANDOM["encoder_decoder"]
 FOUND = {
-    Cell(RANDOM, "same image", 0): 40.0,
-    Cell(RANDOM, "same image", 1): 30.0,
+    Cell(ENCODER, "same image", 0): 40.0,
+    Cell(ENCODER, "same image", 1): 30.0,
+    Cell(DECODER, "same image", 0): 20.0,
     Cell("byol", "temporal, clean", 0): 45.0,
     Cell("byol", "temporal, clean", 1): 37.0,
     Cell("moco", "temporal, clean", 1): 29.0,
+    Cell("pixpro", "same image", 0): 32.5,
 }
 
 
@@ -23,28 +27,34 @@ def test_gains_are_paired_by_seed() -> None:
     assert gains(FOUND, "moco", "same image", (0, 1)) == []
 
 
+def test_a_method_is_compared_with_random_weights_probed_on_the_features_it_hands_on() -> None:
+    assert gains(FOUND, "pixpro", "same image", (0, 1)) == [12.5]
+    lines = table(FOUND, (0, 1), ["pixpro", "byol"]).splitlines()
+    assert [line.split(" | ")[1] for line in lines[2:]] == ["20.0", "35.0 ± 7.1"]
+
+
 def test_the_table_has_every_method_and_says_what_cannot_be() -> None:
     lines = table(FOUND, (0, 1)).splitlines()
     assert len(lines) == 2 + len(METHODS) == 13
-    assert "| byol |  | +6.0 ± 1.4 |  |" in lines
-    assert "| moco |  | -1.0 |  |" in lines
-    assert "| seco | – |  |  |" in lines
+    assert "| byol | 35.0 ± 7.1 |  | +6.0 ± 1.4 |  |" in lines
+    assert "| moco | 35.0 ± 7.1 |  | -1.0 |  |" in lines
+    assert "| seco | 35.0 ± 7.1 | – |  |  |" in lines
 
 
 def test_every_method_meets_every_pairing_it_can_learn_from() -> None:
     planned = list(cells((0, 1)))
-    assert len(planned) == len(set(planned)) == 2 * (1 + len(METHODS) * len(PAIRINGS) - 1)
+    assert len(planned) == len(set(planned)) == 2 * (len(RANDOM) + len(METHODS) * len(PAIRINGS) - 1)
     assert Cell("seco", "same image", 0) not in planned
-    assert planned[0] == Cell(RANDOM, "same image", 0)
+    assert set(planned[:2]) == {Cell(DECODER, "same image", 0), Cell(ENCODER, "same image", 0)}
 
 
 def test_runs_of_other_settings_are_not_taken_over(tmp_path: Path) -> None:
     file = tmp_path / "cells.jsonl"
-    line = {"cell": {"method": "byol", "pairing": "same image", "seed": 0}, "miou": 41.0, "settings": settings(Size())}
-    file.write_text(json.dumps(line) + "\n")
-    assert finished(file, Size()) == {Cell("byol", "same image", 0): 41.0}
-    assert finished(file, Size(steps=7)) == {}
-    assert finished(None, Size()) == {}
+    byol = Cell("byol", "same image", 0)
+    file.write_text(json.dumps({"cell": asdict(byol), "miou": 41.0, "settings": settings_of(byol, Size())}) + "\n")
+    assert finished([tmp_path / "none.jsonl", file], Size()) == {byol: 41.0}
+    assert finished([file], Size(steps=7)) == {}
+    assert finished([], Size()) == {}
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.stored_chips import StoredChips, simclr_job
+from benchmarks.stored_chips import StoredChips, speed_job
 from benchmarks.turns import Done, ratios, seconds_in_turns
 
 
@@ -40,7 +40,7 @@ def test_contestants_take_turns_and_only_the_later_ones_count() -> None:
 def test_chips_come_from_a_store_and_both_sides_see_the_same(tmp_path: Path) -> None:
     chips = StoredChips(tmp_path)
     chips.write(tiles=1)
-    job = simclr_job(size=128, batch=4, pairs=16, steps=10, decoder_channels=64, encoder="tu-resnet18")
+    job = speed_job("simclr", size=128, batch=4, pairs=16, steps=10, encoder="tu-resnet18")
     images = chips.images(job)
     assert images.shape == (16, 128, 128, 3)
     assert len({image.tobytes() for image in images}) == 16
@@ -55,6 +55,8 @@ def test_the_short_form_trains_for_real_and_prints_one_object() -> None:
     rows = {row["metric"]: row for row in json.loads(answer.stdout)["rows"]}
     assert rows["pairs_per_s_vs_lightly_96"]["bar"] in (2.0, None)  # None where the CPU multiplies no bfloat16
     assert (rows["pairs_per_s_vs_bare_cpu"]["bar"], rows["data_wait_cpu"]["bar"]) == (0.95, 0.05)
+    assert {"step_memory_1_parts", "step_memory_8_parts"} <= rows.keys()
+    assert rows["first_step_without_imports"]["bar"] == 1.5
     assert rows["first_step"]["bar"] == pytest.approx(1.5 + rows["imports"]["value"])
     assert "pairs_per_s_vs_bare_cuda" in rows
     assert all(

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pairlab.experiment.datasets import DatasetConfig, SyntheticDataset, XbdDataset
-from pairlab.experiment.expansion import DatasetReference, PretrainJob, expand
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment, load_experiment
+from pairlab.experiment.jobs import DatasetReference, PretrainJob
 from pairlab.experiment.model import content_hash
 from pairlab.experiment.registrations import registrations_of, title_of
 from pairlab.pairing.cell_scores import CellScores

@@ -8,8 +8,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pairlab.experiment.expansion import PretrainJob, ScoreJob, score_job
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import PretrainJob, ScoreJob, score_job
 from pairlab.experiment.pairing import ChangeScoreFilter
 from pairlab.pairing.cell_scores import CellScores
 from pairlab.pairing.pair import PairList

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from backend.experiments.examples import list_examples
-from pairlab.experiment.expansion import PretrainJob, SegmentJob, expand, job_key
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import PretrainJob, SegmentJob, job_key
 from pairlab.experiment.pairing import Pairing
 from tests.experiments.ready_questions import EVERY, READY, RENDERED, Question, announced, pretrainings
 

@@ -8,8 +8,9 @@ import torch
 
 from pairlab.checkpoint import SavedFile
 from pairlab.events import Event, Finished, Saved, Started
-from pairlab.experiment.expansion import DatasetReference, PlannedJob, PretrainJob, ScoreJob, expand
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import DatasetReference, PlannedJob, PretrainJob, ScoreJob
 from pairlab.pairing.cell_scores import CellScores
 from pairlab.pairing.score_file import files_of, read_scores
 from pairlab.pretraining import pretrain

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from pairlab.checkpoint import SavedFile
 from pairlab.events import Event, Finished, Metrics, Saved, Started
 from pairlab.experiment.datasets import BitemporalDataset
-from pairlab.experiment.expansion import DatasetReference, PretrainJob, SegmentJob, expand
+from pairlab.experiment.expansion import expand
+from pairlab.experiment.jobs import DatasetReference, PretrainJob, SegmentJob
 from pairlab.networks import build_network
 from pairlab.pretraining import pretrain
 from pairlab.scenes.bitemporal import BitemporalSource, open_bitemporal

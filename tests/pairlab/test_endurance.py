@@ -16,7 +16,7 @@ from pairlab.engine.run import Run
 from pairlab.engine.team import ALONE
 from pairlab.events import Event, Saved
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import PretrainJob
+from pairlab.experiment.jobs import PretrainJob
 from pairlab.pairing.job_pairs import pairs_of
 from pairlab.precision import Precision
 from pairlab.scenes.measuring import build_index

@@ -17,6 +17,7 @@ from pairlab.networks import (
     joined,
     on_grid,
     perceptron,
+    pooled,
 )
 
 SMALL = ("resnet18", "tu-resnet10t", "tu-convnext_atto", "mobilenet_v2", "efficientnet-b0")
@@ -174,3 +175,20 @@ def test_a_perceptron_that_normalises_its_input_sees_neither_scale_nor_offset_of
     assert [type(each) for each in head] == [nn.BatchNorm1d, nn.Linear, nn.ReLU, nn.Linear]
     assert len(list(head.parameters())) == 4
     assert not list(head[0].buffers())
+
+
+@pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
+def test_pooled_features_are_means_over_positions_and_their_gradient_lies_as_they_do(
+    memory_format: torch.memory_format,
+) -> None:
+    features = torch.randn(3, 5, 7, 6, dtype=torch.float64).contiguous(memory_format=memory_format).requires_grad_()
+    weights = torch.randn(3, 5, dtype=torch.float64)
+    torch.testing.assert_close(pooled(features), features.mean(dim=(2, 3)))
+    # As an encoder's layers see it: the gradient of a level, on its way to be added to that of the next layer.
+    seen: list[torch.Tensor] = []
+    level = features * 1.0
+    level.register_hook(seen.append)  # type: ignore[no-untyped-call]
+    torch.autograd.backward((pooled(level) * weights).sum())
+    (gradient,) = seen
+    torch.testing.assert_close(gradient, (weights / 42)[:, :, None, None].expand(3, 5, 7, 6))
+    assert gradient.is_contiguous(memory_format=memory_format)

@@ -12,7 +12,7 @@ from pairlab.checkpoint import CheckpointError, SavedFile, load_checkpoint
 from pairlab.engine.divergence import DivergedError
 from pairlab.events import Event, Finished, Metrics, Saved, Started
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import PretrainJob
+from pairlab.experiment.jobs import PretrainJob
 from pairlab.networks import build_network
 from pairlab.pairing.cell_scores import ACROSS, AFTER, BEFORE, CellScores, mean_per_cell
 from pairlab.pairing.change_scores import cva

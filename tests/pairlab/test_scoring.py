@@ -12,7 +12,7 @@ from pairlab.embedding_distance import WeightsError, build_encoder
 from pairlab.events import Event, Finished, Metrics, Started
 from pairlab.experiment.change_scores import ChangeScore, Cva, EmbeddingDistance, IrMad
 from pairlab.experiment.datasets import SyntheticDataset, XbdDataset
-from pairlab.experiment.expansion import DatasetReference, ScoreJob
+from pairlab.experiment.jobs import DatasetReference, ScoreJob
 from pairlab.pairing.cell_scores import ACROSS, AFTER, BEFORE, CellScores, mean_per_cell
 from pairlab.pairing.change_scores import cva, irmad
 from pairlab.pairing.score_file import ScoreError, ScoreFiles, files_of, read_scores

@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 import torch
 
-from pairlab import segmentation
 from pairlab.checkpoint import CheckpointError, SavedFile, save_weights
 from pairlab.engine.run import Run
 from pairlab.events import Event, Finished, Metrics, Started
-from pairlab.experiment.expansion import PretrainJob, SegmentJob
 from pairlab.experiment.initial import JobWeights, RandomWeights
+from pairlab.experiment.jobs import PretrainJob, SegmentJob
 from pairlab.initial_weights import InitialWeightsError
 from pairlab.networks import DenseNetwork, build_network
 from pairlab.pretraining import pretrain
 from pairlab.scenes.measuring import build_index
 from pairlab.scenes.synthetic import SyntheticSource
+from pairlab.segmentation.starting_network import starting_network
 from tests.pairlab.training_jobs import DATASET, pretrain_job, run, segment_job
 
 START = JobWeights(key="c" * 64)
@@ -36,7 +36,7 @@ def same(network: DenseNetwork, other: DenseNetwork, part: str) -> bool:
 
 
 def started(job: SegmentJob, weights: SavedFile | None, initial: SavedFile | None) -> DenseNetwork:
-    network, _ = segmentation._network(job, 3, weights, initial)
+    network, _ = starting_network(job, 3, weights, initial)
     return network
 
 

@@ -1,17 +1,16 @@
 """Methods of whole images learn from the encoder's levels, and leave the decoder alone."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from pairlab import segmentation
 from pairlab.checkpoint import SavedFile
 from pairlab.events import Metrics, Saved
 from pairlab.experiment.network import Network
 from pairlab.networks import DenseNetwork, LinearHead, MapAndLevels, PooledLevels, build_network
+from pairlab.segmentation import SegmentationError
 from tests.pairlab.training_jobs import experiment, pretrain_job, run, segment_job
 
 WHOLE = {"name": "simclr"}
@@ -81,18 +80,18 @@ def test_frozen_networks_are_probed_with_the_statistics_of_the_labelled_chips(
     def keep(self: LinearHead, levels: list[torch.Tensor]) -> None:
         standardise(self, levels)
         seen.append(self)
-        raise segmentation.SegmentationError("far enough")
+        raise SegmentationError("far enough")
 
     monkeypatch.setattr(LinearHead, "standardise", keep)
     networks: list[DenseNetwork] = []
 
-    def kept(*args: Any, **options: Any) -> DenseNetwork:  # noqa: ANN401
-        networks.append(build_network(*args, **options))
+    def built(config: Network, **options: int) -> DenseNetwork:
+        networks.append(build_network(config, **options))
         return networks[-1]
 
-    monkeypatch.setattr(segmentation, "build_network", kept)
+    monkeypatch.setattr("pairlab.segmentation.starting_network.build_network", built)
     probe = segment_job(method=WHOLE).model_copy(update={"pretrain": "0" * 64 if pretrained else None})
-    with pytest.raises(segmentation.SegmentationError, match="far enough"):
+    with pytest.raises(SegmentationError, match="far enough"):
         list(run(probe, tmp_path, start=start))
     norms = [each for each in networks[-1].encoder.modules() if isinstance(each, torch.nn.BatchNorm2d)]
     assert norms

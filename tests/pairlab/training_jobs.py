@@ -10,8 +10,9 @@ from pairlab.diagnostics.earlier import NOTHING_EARLIER, Earlier
 from pairlab.diagnostics.embedding_maps import MOMENTS
 from pairlab.events import Event
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import DatasetReference, PretrainJob, SegmentJob, expand
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import DatasetReference, PretrainJob, SegmentJob
 from pairlab.pairing.cell_scores import CellScores
 from pairlab.pretraining import pretrain
 from pairlab.scenes.measuring import build_index

@@ -18,7 +18,7 @@ from backend.jobs.tables import JobRow
 from backend.migrations.upgrade import upgrade
 from backend.settings import Settings
 from pairlab.experiment.datasets import XbdDataset
-from pairlab.experiment.expansion import DatasetReference, PlannedJob
+from pairlab.experiment.jobs import DatasetReference, PlannedJob
 from pairlab.scenes.dataset import dataset_fingerprint
 from tests.backend.conftest import queue_url
 from tests.backend.jobs.waiting_jobs import add_jobs

@@ -16,7 +16,7 @@ from backend.jobs import repository
 from backend.jobs.queue import wake
 from backend.jobs.tables import JobEventRow
 from pairlab.experiment.datasets import XbdDataset
-from pairlab.experiment.expansion import DatasetReference, IndexJob
+from pairlab.experiment.jobs import DatasetReference, IndexJob
 from pairlab.scenes.chip_store import ChipStore
 from pairlab.scenes.dataset import dataset_fingerprint
 from pairlab.scenes.index import DatasetIndex

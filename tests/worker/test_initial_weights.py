@@ -2,8 +2,8 @@
 
 import subprocess
 
-from pairlab.experiment.expansion import PlannedJob, PretrainJob, SegmentJob, job_key
 from pairlab.experiment.initial import FileWeights, Initial, JobWeights
+from pairlab.experiment.jobs import PlannedJob, PretrainJob, SegmentJob, job_key
 from tests.backend.jobs.waiting_jobs import planned_jobs
 from tests.worker.conftest import Installation
 

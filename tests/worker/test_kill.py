@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from backend.jobs import events, workers
 from backend.jobs.tables import JobEventRow
-from pairlab.experiment.expansion import PlannedJob
+from pairlab.experiment.jobs import PlannedJob
 from tests.backend.jobs.waiting_jobs import planned_jobs
 from tests.worker.conftest import Installation, runs_of, wait_until
 from tests.worker.whole_run import describe, run_whole

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pairlab.experiment.expansion import PlannedJob, PretrainJob
+from pairlab.experiment.jobs import PlannedJob, PretrainJob
 from tests.backend.jobs.waiting_jobs import planned_jobs
 from tests.worker.conftest import Installation, runs_of, wait_until
 from tests.worker.test_kill import CHECKPOINT_EVERY, STEPS, alive, assert_told_once, lines_of

@@ -18,7 +18,7 @@ from pairlab.checkpoint import SavedFile
 from pairlab.embedding_distance import Pretrained, build_encoder
 from pairlab.experiment.change_scores import Cva, EmbeddingDistance, IrMad
 from pairlab.experiment.datasets import SyntheticDataset, XbdDataset
-from pairlab.experiment.expansion import DatasetReference, PlannedJob, PretrainJob, ScoreJob, job_key
+from pairlab.experiment.jobs import DatasetReference, PlannedJob, PretrainJob, ScoreJob, job_key
 from pairlab.pairing.cell_scores import ACROSS, CellScores
 from pairlab.pairing.score_file import files_of, read_scores
 from pairlab.scenes.dataset import read_dataset_index

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from backend.artifacts.tables import ArtifactRow
 from backend.jobs import events, leases, outputs, repository
 from backend.jobs.tables import JobEventRow, JobRow
-from pairlab.experiment.expansion import PlannedJob
+from pairlab.experiment.jobs import PlannedJob
 from tests.backend.jobs.waiting_jobs import planned_jobs
 from tests.worker.conftest import Installation, runs_of, wait_until
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pairlab.experiment.expansion import PlannedJob, PretrainJob
+from pairlab.experiment.jobs import PlannedJob, PretrainJob
 from pairlab.experiment.methods import MoCo
 from tests.backend.jobs.waiting_jobs import planned_jobs
 from tests.worker.whole_run import describe, event_lines, run_whole

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pairlab.experiment.expansion import IndexJob, PlannedJob, ScoreJob
+from pairlab.experiment.jobs import IndexJob, PlannedJob, ScoreJob
 from worker.fork_server import ForkedRun, ForkServer
 from worker.protocol import Description
 

@@ -95,8 +95,8 @@ def test_a_pretraining_comes_as_an_archive(
     assert whole["decoder.p5.bias"].dtype == torch.bfloat16
     card = files["README.md"].decode()
     assert "| realised noise | 50.0 % |" in card
-    assert "| three arms | half | 1 | linear probe | 8 | 25.00 |" in card
-    assert "| three arms | half | 1 | fine tuning | 8 | 50.00 |" in card
+    assert "| three arms | half | 1 | linear probe | 8 chips | 25.00 |" in card
+    assert "| three arms | half | 1 | fine tuning | 8 chips | 50.00 |" in card
 
 
 def test_what_cannot_be_exported_says_why(

@@ -5,7 +5,7 @@ from backend.context import Context
 from backend.datasets.indexing import reference_of
 from backend.datasets.service import find
 from pairlab.experiment.change_scores import Cva
-from pairlab.experiment.expansion import ScoreJob
+from pairlab.experiment.jobs import ScoreJob
 from pairlab.pairing.cell_scores import ACROSS, AFTER, BEFORE, CellScores
 from pairlab.pairing.score_file import files_of, write_scores
 

@@ -9,7 +9,7 @@ from backend.datasets.summary import Summary
 from backend.datasets.tables import DatasetRow
 from backend.jobs.schemas import JobStatus
 from pairlab.experiment.datasets import XbdDataset
-from pairlab.experiment.expansion import DatasetReference
+from pairlab.experiment.jobs import DatasetReference
 from pairlab.experiment.model import content_hash
 from pairlab.scenes.index import CELL, DatasetIndex, SceneTable
 from pairlab.scenes.index_file import write_index

@@ -13,7 +13,7 @@ from backend.context import Context
 from backend.datasets.score_service import judge
 from backend.jobs.queue import waiting
 from backend.jobs.tables import JobEventRow, JobRow
-from pairlab.experiment.expansion import ScoreJob
+from pairlab.experiment.jobs import ScoreJob
 from pairlab.pairing.cell_scores import ACROSS, CellScores
 from pairlab.pairing.score_file import files_of, read_scores
 from pairlab.scenes.index import ChipIndex

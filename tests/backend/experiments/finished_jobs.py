@@ -27,7 +27,22 @@ def segment_results(miou: float, *, damaged: float | None = None, seconds: float
 
     def split(value: float) -> dict[str, Any]:
         iou = {"background": value, "intact": value, "damaged": damaged}
-        return {"miou": value, "iou": iou, "confusion": [[1, 0, 0], [0, 1, 0], [0, 0, 1]], "scenes": 6}
+        f1 = {name: None if each is None else 2 * each / (1 + each) for name, each in iou.items()}
+        return {
+            "absent": [name for name, each in iou.items() if each is None],
+            "miou": value,
+            "iou": iou,
+            "macro_f1": 2 * value / (1 + value),
+            "f1": f1,
+            "accuracy": 0.9,
+            "mean_boundary_f1": value / 2,
+            "boundary_f1": dict.fromkeys(CLASSES, value / 2),
+            "boundary_tolerance": 3,
+            "calibration": {"ece": 0.1, "brier": 0.2, "bins": []},
+            "confusion": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+            "boundary_counts": [[1, 2, 1, 2]] * 3,
+            "scenes": 6,
+        }
 
     return {
         "classes": CLASSES,

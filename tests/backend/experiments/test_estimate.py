@@ -6,8 +6,9 @@ import pytest
 from backend.experiments.estimate import Estimate, Measured, estimate
 from backend.jobs.tables import JobRow
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import DatasetReference, PlannedJob, ScoreJob, expand
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import DatasetReference, PlannedJob, ScoreJob
 
 DATASET = DatasetReference(name="scenes", config=SyntheticDataset(), fingerprint="0" * 64)
 

@@ -58,6 +58,15 @@ def test_the_table_is_what_the_seeds_say(client: TestClient, context: Context, e
     assert half["realised_noise"] == 0.5
     assert half["missing"] == {}
     assert half["mean_iou"] == {"background": pytest.approx(0.525), "intact": pytest.approx(0.525), "damaged": None}
+    assert half["mean_boundary_f1"] == pytest.approx(0.2625)
+    assert (half["mean_accuracy"], half["mean_ece"], half["mean_xview2"]) == (
+        pytest.approx(0.9),
+        pytest.approx(0.1),
+        None,
+    )
+    f1 = [2 * miou / (1 + miou) for miou in (0.48, 0.57)]
+    assert half["mean_macro_f1"] == pytest.approx(sum(f1) / 2)
+    assert half["mean_f1"] == {"background": half["mean_macro_f1"], "intact": half["mean_macro_f1"], "damaged": None}
     assert rows["half", "linear_probe"]["difference"] == pytest.approx(-0.25)
     same, random = rows["same", "fine_tuning"], rows["random", "fine_tuning"]
     assert (same["reference"], same["difference"]) == (True, None)

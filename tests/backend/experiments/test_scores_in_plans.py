@@ -6,7 +6,7 @@ from httpx2 import Response
 
 from backend.context import Context
 from backend.jobs.schemas import JobStatus
-from pairlab.experiment.expansion import ScoreJob, job_key
+from pairlab.experiment.jobs import ScoreJob, job_key
 from pairlab.pairing.score_file import files_of
 from tests.backend.conftest import API
 from tests.backend.datasets.known_scores import write_random_scores

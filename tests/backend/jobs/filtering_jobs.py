@@ -1,8 +1,9 @@
 """Jobs of an arm that filters by a change score: the score, the pretraining that waits for it, and the segmentation."""
 
 from pairlab.experiment.change_scores import ChangeScore, Cva
-from pairlab.experiment.expansion import PlannedJob, expand
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import PlannedJob
 from tests.backend.jobs.waiting_jobs import DATASET
 
 QUANTILE = 0.6

@@ -7,8 +7,9 @@ from backend.datasets.tables import DatasetRow
 from backend.jobs import repository
 from backend.jobs.tables import JobRow
 from pairlab.experiment.datasets import SyntheticDataset, XbdDataset
-from pairlab.experiment.expansion import DatasetReference, PlannedJob, expand
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import DatasetReference, PlannedJob
 
 DATASET = DatasetReference(
     name="scenes", config=SyntheticDataset(train=48, validation=2, test=3), fingerprint="0123456789abcdef" * 4

@@ -36,7 +36,7 @@ def written(app: AppTest) -> dict[str, Any]:
 
 
 def test_the_knobs_that_apply_are_shown_and_no_others(app: AppTest) -> None:
-    assert fields(app, 0) == {"name", "kind"}
+    assert fields(app, 0) == {"name", "kind", "baseline"}
     clean = {"name", "kind", "pairs", "fixed", "rate", "control", "mismatch_rate", "shift_px", "filter", "method"}
     assert fields(app, 1) == clean
     assert fields(app, HALF) == clean | {"extent"}

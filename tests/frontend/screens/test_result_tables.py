@@ -1,11 +1,13 @@
 import csv
 import io
+import re
 
 import pytest
 from rich.console import Console
 
 from frontend.printed_tables import result_table
 from frontend.result_records import ArmResult, Results
+from frontend.screens.other_scores import f1_table, other_scores_table
 from frontend.screens.result_tables import class_table, filter_table, score_table, to_csv
 
 COLOURS = {"temporal": "#123456"}
@@ -17,11 +19,29 @@ def results(xview2: float | None) -> Results:
         "protocol": "fine_tuning",
         "baseline": False,
         "reference": True,
-        "seeds": [{"seed": 0, "job": "j", "miou": 0.5, "iou": {"background": 0.9, "destroyed": 0.1}, "xview2": xview2}],
+        "seeds": [
+            {
+                "seed": 0,
+                "job": "j",
+                "miou": 0.5,
+                "iou": {"background": 0.9, "destroyed": 0.1},
+                "macro_f1": 0.6,
+                "f1": {"background": 0.95, "destroyed": 0.25},
+                "accuracy": 0.91,
+                "boundary_f1": None,
+                "ece": 0.043,
+                "xview2": xview2,
+            }
+        ],
         "missing": {},
         "mean_miou": 0.5,
         "std_miou": None,
         "mean_iou": {"background": 0.9, "destroyed": 0.1},
+        "mean_macro_f1": 0.6,
+        "mean_f1": {"background": 0.95, "destroyed": 0.25},
+        "mean_accuracy": 0.91,
+        "mean_boundary_f1": None,
+        "mean_ece": 0.043,
         "mean_xview2": xview2,
         "difference": None,
         "difference_seeds": 0,
@@ -41,6 +61,8 @@ def results(xview2: float | None) -> Results:
         "primary_protocol": "fine_tuning",
         "reference": "temporal",
         "margin": 1.0,
+        "looks": [5, 10, 20],
+        "verdicts": [],
         "rows": [row],
         "notes": [],
     }
@@ -67,6 +89,17 @@ def test_damage_levels_show_the_official_score_beside_miou() -> None:
 def test_other_classes_have_no_such_column(shown: str) -> None:
     assert "xview2" not in shown.lower()
     assert "destroyed" in shown
+
+
+def test_other_scores_stand_beside_iou() -> None:
+    shown = other_scores_table(results(None), COLOURS)
+    assert re.findall(r"<td>([^<]*)</td>", shown) == ["50.0", "60.0", "91.0", "–", "4.3"]
+    by_class = f1_table(results(None), COLOURS)
+    assert re.findall(r"<th>([^<]*)</th>", by_class) == ["arm", "background", "destroyed", "macro F1"]
+    assert re.findall(r"<td>([^<]*)</td>", by_class) == ["95.0", "25.0", "60.0"]
+    (line,) = csv.DictReader(io.StringIO(to_csv(results(None))))
+    assert [line[name] for name in ("macro_f1", "accuracy", "boundary_f1", "ece")] == ["0.6", "0.91", "", "0.043"]
+    assert line["f1 destroyed"] == "0.25"
 
 
 def with_facts(**facts: object) -> Results:

@@ -12,7 +12,7 @@ from pairlab.diagnostics.remedies import against_collapse, against_starving
 from pairlab.diagnostics.run_diagnostics import POINTS, STARVING_POINTS, RunDiagnostics
 from pairlab.events import Event, Metrics, Warned
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import PretrainJob
+from pairlab.experiment.jobs import PretrainJob
 from pairlab.scenes.scene import Scene, UInt8Array
 from pairlab.scenes.synthetic import SyntheticSource
 from tests.pairlab.training_jobs import pretrain_job, run

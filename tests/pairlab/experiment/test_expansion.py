@@ -5,16 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pairlab.experiment.datasets import SyntheticDataset, XbdDataset
-from pairlab.experiment.expansion import (
-    DatasetReference,
-    ExpansionError,
-    PlannedJob,
-    PretrainJob,
-    SegmentJob,
-    expand,
-    job_key,
-)
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Arm, Experiment
+from pairlab.experiment.fit import ExpansionError
+from pairlab.experiment.jobs import DatasetReference, PlannedJob, PretrainJob, SegmentJob, job_key
 from pairlab.experiment.methods import SimCLR
 from pairlab.experiment.pairing import Noise, Pairing, PlaceExtent, Places
 from pairlab.experiment.protocols import Labels, LinearProbe, Splits

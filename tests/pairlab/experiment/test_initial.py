@@ -5,17 +5,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from pairlab.experiment.datasets import SyntheticDataset
 from pairlab.experiment.differences import Difference, differences
-from pairlab.experiment.expansion import (
-    DatasetReference,
-    ExpansionError,
-    PlannedJob,
-    PretrainJob,
-    SegmentJob,
-    expand,
-    job_key,
-)
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.fit import ExpansionError
 from pairlab.experiment.initial import FileWeights, HubWeights, Initial, JobWeights, RandomWeights, initial_in_words
+from pairlab.experiment.jobs import DatasetReference, PlannedJob, PretrainJob, SegmentJob, job_key
 
 DATASET = DatasetReference(name="d", config=SyntheticDataset(), fingerprint="a" * 64)
 FILE: dict[str, Any] = {"source": "file", "root": "models", "path": "r18.safetensors"}

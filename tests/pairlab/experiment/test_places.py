@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import DatasetReference, PretrainJob, expand, job_key, places_of
+from pairlab.experiment.expansion import expand, places_of
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.jobs import DatasetReference, PretrainJob, job_key
 from pairlab.experiment.pairing import Extent, Noise, PlaceExtent, Places
 
 DATASET = DatasetReference(name="d", config=SyntheticDataset(), fingerprint="a" * 64)

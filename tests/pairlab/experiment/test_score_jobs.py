@@ -6,18 +6,10 @@ import pytest
 
 from pairlab.experiment.change_scores import Cva, IrMad
 from pairlab.experiment.datasets import DatasetConfig, SyntheticDataset, XbdDataset
-from pairlab.experiment.expansion import (
-    DatasetReference,
-    ExpansionError,
-    PlannedJob,
-    PretrainJob,
-    ScoreJob,
-    SegmentJob,
-    expand,
-    resolve_control,
-    score_job,
-)
+from pairlab.experiment.expansion import expand
 from pairlab.experiment.experiment import Experiment
+from pairlab.experiment.fit import ExpansionError, resolve_control
+from pairlab.experiment.jobs import DatasetReference, PlannedJob, PretrainJob, ScoreJob, SegmentJob, score_job
 from pairlab.experiment.methods import PixelInfoNCE, SimCLR
 from pairlab.experiment.pairing import Noise, Pairing
 

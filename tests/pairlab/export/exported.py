@@ -7,7 +7,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from pairlab.checkpoint import save_weights
-from pairlab.experiment.expansion import PretrainJob
+from pairlab.experiment.jobs import PretrainJob
 from pairlab.export.bundle import export_files, zip_archive
 from pairlab.export.card import Score
 from pairlab.input_scale import described_input

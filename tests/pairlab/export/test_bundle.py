@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pairlab.experiment.expansion import AnyJob, JobConfig
+from pairlab.experiment.jobs import AnyJob, JobConfig
 from pairlab.experiment.yaml_text import parse_yaml
 from pairlab.export.card import Score
 from pairlab.export.encoder import SAME_KEYS_IN_TIMM
@@ -117,7 +117,7 @@ def test_the_snippet_gets_features_in_a_fresh_interpreter(
 
 
 def test_the_configuration_loads_back_and_the_card_tells_what_is_known(tmp_path: Path) -> None:
-    score = Score(experiment="pipe | line", arm="half", seed=4, protocol="linear_probe", miou=0.61234, labelled_chips=8)
+    score = Score(experiment="pipe | line", arm="half", seed=4, protocol="linear_probe", miou=0.61234, labels="8 chips")
     config, _ = exported(
         tmp_path,
         encoder="tu-resnet10t",
@@ -142,7 +142,7 @@ def test_the_configuration_loads_back_and_the_card_tells_what_is_known(tmp_path:
         "| realised mismatch | 0.0 % |",
         "| final loss | 1.235 |",
         "| red | 0 | 255 |",
-        "| pipe \\| line | half | 4 | linear probe | 8 | 61.23 |",
+        "| pipe \\| line | half | 4 | linear probe | 8 chips | 61.23 |",
         "carry no rights of others",
     ):
         assert said in card, said

@@ -1,5 +1,6 @@
 import doctest
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -95,11 +96,11 @@ def test_gradients_are_those_of_the_formula() -> None:
 def test_the_order_of_cells_and_their_lengths_do_not_matter() -> None:
     cells, keys, queue = rows(2, 6, 4), rows(2, 6, 4, seed=1), rows(5, 4, seed=2)
     order = torch.randperm(6, generator=torch.Generator().manual_seed(3))
-    whole, weights = torch.tensor(1.0), {"dense_weight": 0.5, "temperature": 0.2}
-    loss = densecl(whole, cells, keys, queue, **weights)
-    torch.testing.assert_close(densecl(whole, cells[:, order], keys[:, order], queue, **weights), loss)
-    torch.testing.assert_close(densecl(whole, 9 * cells, keys / 7, 3 * queue, **weights), loss)
-    torch.testing.assert_close(densecl(whole, cells.flip(0), keys.flip(0), queue, **weights), loss)
+    whole, dense = torch.tensor(1.0), partial(densecl, dense_weight=0.5, temperature=0.2)
+    loss = dense(whole, cells, keys, queue)
+    torch.testing.assert_close(dense(whole, cells[:, order], keys[:, order], queue), loss)
+    torch.testing.assert_close(dense(whole, 9 * cells, keys / 7, 3 * queue), loss)
+    torch.testing.assert_close(dense(whole, cells.flip(0), keys.flip(0), queue), loss)
 
 
 def test_is_moco_where_an_image_is_one_cell() -> None:
@@ -112,11 +113,11 @@ def test_is_moco_where_an_image_is_one_cell() -> None:
 def test_cells_without_a_key_count_nothing() -> None:
     cells, keys, queue = rows(2, 3, 4), rows(2, 3, 4, seed=1), rows(5, 4, seed=2)
     valid = torch.tensor([[True, False, True], [True, False, True]])
-    whole, weights = torch.tensor(1.0), {"dense_weight": 0.5, "temperature": 0.2}
-    found = densecl(whole, cells, keys, queue, valid=valid, **weights)
-    torch.testing.assert_close(found, densecl(whole, cells[:, ::2], keys[:, ::2], queue, **weights))
+    whole, dense = torch.tensor(1.0), partial(densecl, dense_weight=0.5, temperature=0.2)
+    found = dense(whole, cells, keys, queue, valid=valid)
+    torch.testing.assert_close(found, dense(whole, cells[:, ::2], keys[:, ::2], queue))
     with pytest.raises(NothingToMatch, match="0 cells have a key"):
-        densecl(whole, cells, keys, queue, valid=torch.zeros(2, 3, dtype=torch.bool), **weights)
+        dense(whole, cells, keys, queue, valid=torch.zeros(2, 3, dtype=torch.bool))
 
 
 def test_what_does_not_fit_is_named() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import PretrainJob
+from pairlab.experiment.jobs import PretrainJob
 from pairlab.experiment.protocols import Splits
 from pairlab.pairing.cell_scores import ACROSS, CellScores
 from pairlab.pairing.drawing import PairingRefused

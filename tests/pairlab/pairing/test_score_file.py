@@ -8,7 +8,7 @@ import pytest
 
 from pairlab.experiment.change_scores import ChangeScore, Cva, EmbeddingDistance, IrMad
 from pairlab.experiment.datasets import SyntheticDataset
-from pairlab.experiment.expansion import DatasetReference, ScoreJob
+from pairlab.experiment.jobs import DatasetReference, ScoreJob
 from pairlab.pairing import score_file
 from pairlab.pairing.cell_scores import CellScores
 from pairlab.pairing.score_file import ScoreFiles, files_of, read_scores, write_scores

@@ -1,10 +1,13 @@
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from pairlab.engine.shares import Shares
 from pairlab.experiment.datasets import SyntheticDataset
 from pairlab.experiment.methods import ChangeWeight
 from pairlab.experiment.pairing import ControlName, Noise, Pairing, Places
@@ -64,6 +67,48 @@ def test_any_number_of_workers_and_any_resume_give_the_same_batches(first: int, 
     assert [batch.step for batch in found] == list(range(first, 9))
     for one, other in zip(EXPECTED[first:], found, strict=True):
         assert_same(one, other)
+
+
+OWN = ("chips", "views", "shift")
+"""Fields of which a process has its share; of views, those of anchors and then of positives."""
+
+
+@pytest.mark.parametrize("weight", [None, ChangeWeight()], ids=["plain", "change_weight"])
+@pytest.mark.parametrize(("parts", "processes"), [(2, 2), (3, 3), (6, 3)])
+def test_the_shares_of_all_processes_are_exactly_the_whole_batch(
+    parts: int, processes: int, weight: ChangeWeight | None
+) -> None:
+    shares = Shares(pairs=14, parts=parts, processes=processes)
+    slices = [shares.pairs_of(rank) for rank in range(processes)]
+
+    def made(share: slice) -> PairBatches:
+        options: dict[str, Any] = {
+            "reach": Reach(diagonals=0.7),
+            "cells": True,
+            "tolerance": 6.0,
+            "change_weight": weight,
+        }
+        training = Pretraining(batch_size=shares.pairs)
+        return PairBatches(SOURCE, SHIFTED, training, seed=5, grid=GRID, points=20, share=share, **options)
+
+    for step in range(2):
+        whole = made(slice(None)).batch(step)
+        shared = [made(share).batch(step) for share in slices]
+        assert [len(each.chips) for each in shared] == [2 * (share.stop - share.start) for share in slices]
+        factors = [field.name for field in fields(whole.factors)]
+        joined: dict[str, Any] = {name: np.concatenate([getattr(each, name) for each in shared]) for name in OWN[2:]}
+        for name in OWN[:2]:
+            joined[name] = both_sides([getattr(each, name) for each in shared])
+        found = {name: both_sides([getattr(each.factors, name) for each in shared]) for name in factors}
+        together = replace(shared[0], **joined, factors=replace(whole.factors, **found))
+        assert_same(together, whole)
+        for each in shared[1:]:  # all else is of the whole step, the same everywhere
+            assert_same(replace(each, **{name: getattr(whole, name) for name in (*OWN, "factors")}), whole)
+
+
+def both_sides(shares: list[NDArray[Any]]) -> NDArray[Any]:
+    """Returns what shares have of anchors, then what they have of positives."""
+    return np.concatenate([half for side in zip(*(np.split(each, 2) for each in shares), strict=True) for half in side])
 
 
 @pytest.mark.parametrize("control", ["rerender", "masked", "same_acquisition", "replace"])

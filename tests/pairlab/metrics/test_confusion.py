@@ -1,7 +1,4 @@
-import doctest
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,25 +13,16 @@ from torchmetrics.functional.classification import (
     multiclass_jaccard_index,
 )
 
-from pairlab import metrics
 from pairlab.metrics import (
     confusion_counts,
     f1_from_counts,
     iou_from_counts,
+    mean_f1,
     mean_iou,
     pixel_accuracy,
-    xview2_score,
+    present_classes,
 )
-
-Masks = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-
-
-def masks(*shape: int, classes: int = 5, seed: int = 0, ignored: float = 0.1) -> Masks:
-    rng = np.random.default_rng(seed)
-    target = rng.integers(classes, size=shape, dtype=np.uint8)
-    preds = np.where(rng.random(shape) < 0.6, target, rng.integers(classes, size=shape, dtype=np.uint8))
-    target[rng.random(shape) < ignored] = 255
-    return preds.astype(np.uint8), target
+from tests.pairlab.metrics.noisy_masks import masks
 
 
 def as_tensors(preds: NDArray[np.uint8], target: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -103,6 +91,18 @@ def test_any_integer_dtype_counts_alike(dtype: type[np.integer]) -> None:
     assert np.array_equal(counts, confusion_counts(preds, target, num_classes=5))
 
 
+@pytest.mark.parametrize("pixels", [1 << 16, (1 << 16) + 1])
+@pytest.mark.parametrize(("classes", "ignored"), [(5, 255), (5, 2), (256, 255), (256, None)])
+def test_few_pixels_and_many_are_counted_alike(pixels: int, classes: int, ignored: int | None) -> None:
+    rng = np.random.default_rng(0)
+    preds, target = (rng.integers(classes, size=pixels, dtype=np.uint8) for _ in range(2))
+    counted = np.ones(pixels, dtype=bool) if ignored is None else target != ignored
+    expected = np.zeros((classes, classes), np.int64)
+    np.add.at(expected, (target[counted], preds[counted]), 1)
+    counts = confusion_counts(preds, target, num_classes=classes, ignore_index=ignored)
+    assert np.array_equal(counts, expected)
+
+
 def test_boolean_masks_are_two_classes() -> None:
     target = np.array([True, True, False])
     assert confusion_counts(target, target, num_classes=2).tolist() == [[1, 0], [0, 2]]
@@ -128,17 +128,38 @@ def test_all_256_values_can_be_classes() -> None:
 def test_classes_absent_from_both_have_no_figure_and_no_say() -> None:
     counts = np.array([[5, 0, 0, 0], [2, 3, 0, 0], [0, 0, 0, 0], [0, 0, 4, 0]])
     iou = iou_from_counts(counts)
-    assert iou[:3].tolist() == pytest.approx([5 / 7, 3 / 5, 0.0])  # class 2 was predicted, wrongly: it counts
+    assert iou[:3].tolist() == pytest.approx([5 / 7, 3 / 5, 0.0])
     assert iou[3] == 0.0
     assert np.isnan(iou_from_counts(np.array([[5, 0], [0, 0]]))[1])
     assert mean_iou(np.array([[5, 0], [0, 0]])) == 1.0
     assert f1_from_counts(counts)[:2].tolist() == pytest.approx([10 / 12, 6 / 8])
 
 
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), present=st.sets(st.integers(0, 5), min_size=1))
+def test_the_mean_is_taken_over_the_classes_of_the_labels_whatever_is_predicted(seed: int, present: set[int]) -> None:
+    rng = np.random.default_rng(seed)
+    target = rng.permutation(np.array([*present] * 20, dtype=np.uint8))
+    for _ in range(3):  # three arms
+        counts = confusion_counts(rng.integers(6, size=target.shape, dtype=np.uint8), target, num_classes=6)
+        assert set(np.flatnonzero(present_classes(counts)).tolist()) == present
+        assert mean_iou(counts) == pytest.approx(iou_from_counts(counts)[[*present]].mean())
+        assert mean_f1(counts) == pytest.approx(f1_from_counts(counts)[[*present]].mean())
+
+
+def test_one_false_pixel_of_an_absent_class_costs_one_pixel_and_no_class() -> None:
+    right = np.array([[1000, 0, 0], [0, 1000, 0], [0, 0, 0]])
+    one_wrong = np.array([[999, 0, 1], [0, 1000, 0], [0, 0, 0]])
+    assert mean_iou(right) == 1.0
+    assert mean_iou(one_wrong) == pytest.approx(0.9995)
+    assert np.nanmean(iou_from_counts(one_wrong)) == pytest.approx(0.6663, abs=1e-4)  # as a mean over all that occur
+
+
 def test_no_pixels_give_no_figures() -> None:
     counts = confusion_counts(np.zeros((0,), np.uint8), np.zeros((0,), np.uint8), num_classes=3)
     assert counts.tolist() == [[0] * 3] * 3
     assert np.isnan(mean_iou(counts))
+    assert np.isnan(mean_f1(counts))
     assert np.isnan(pixel_accuracy(counts))
     assert np.isnan(iou_from_counts(counts)).all()
     assert np.isnan(f1_from_counts(counts)).all()
@@ -185,99 +206,3 @@ def test_arguments_that_do_not_fit_are_named() -> None:
         mean_iou(np.zeros((2, 3), dtype=np.int64))
     with pytest.raises(ValueError, match=r"found int64 of \(1, 1\) with least -1"):
         pixel_accuracy(np.array([[-1]]))
-
-
-def test_the_xview2_score_by_hand() -> None:
-    counts = np.array([[90, 5, 0, 3, 2], [4, 10, 2, 0, 0], [1, 1, 5, 1, 0], [0, 0, 2, 6, 2], [3, 0, 0, 1, 8]])
-    found = xview2_score(counts)
-    levels = [20 / 27, 10 / 17, 12 / 18, 16 / 22]
-    damage = 4 / sum(1 / (level + 1e-6) for level in levels)
-    assert found.localisation_f1 == pytest.approx(76 / 94)  # 38 hits, 10 too many, 8 missed
-    assert found.per_level == pytest.approx(levels)
-    assert found.damage_f1 == pytest.approx(damage)
-    assert found.score == pytest.approx(0.3 * 76 / 94 + 0.7 * damage)
-
-
-def scored_literally(predictions: list[NDArray[np.uint8]], targets: list[NDArray[np.uint8]]) -> float:
-    """Returns the xView2 score as its definition reads: localisation and damage apart, pixel by pixel."""
-    building = dict.fromkeys(("tp", "fp", "fn"), 0)
-    levels = {level: dict.fromkeys(("tp", "fp", "fn"), 0) for level in range(1, 5)}
-    for prediction, target in zip(predictions, targets, strict=True):
-        localisation = (prediction > 0).tolist()
-        for predicted, located, true in zip(prediction.tolist(), localisation, target.tolist(), strict=True):
-            if true == 255:
-                continue
-            building["tp"] += located and true > 0
-            building["fp"] += located and true == 0
-            building["fn"] += not located and true > 0
-            if true == 0:
-                continue  # damage is scored only where the target has a building
-            credited = predicted if located else 0  # and zeroed where localisation predicts none
-            for level, sums in levels.items():
-                sums["tp"] += credited == level and true == level
-                sums["fp"] += credited == level and true != level
-                sums["fn"] += credited != level and true == level
-
-    def f1(sums: dict[str, int]) -> float:
-        if sums["tp"] == 0:
-            return 0.0
-        precision = sums["tp"] / (sums["tp"] + sums["fp"])
-        recall = sums["tp"] / (sums["tp"] + sums["fn"])
-        return 2 * precision * recall / (precision + recall)
-
-    harmonic = 4 / sum(1 / (f1(sums) + 1e-6) for sums in levels.values())
-    return 0.3 * f1(building) + 0.7 * harmonic
-
-
-@settings(deadline=None, max_examples=60)
-@given(seed=st.integers(0, 2**32 - 1), sizes=st.lists(st.integers(1, 400), min_size=1, max_size=4))
-def test_the_xview2_score_is_that_of_its_definition(seed: int, sizes: list[int]) -> None:
-    tiles = [masks(size, seed=seed + number) for number, size in enumerate(sizes)]
-    counts = np.sum([confusion_counts(*tile, num_classes=5) for tile in tiles], axis=0)
-    expected = scored_literally([preds for preds, _ in tiles], [target for _, target in tiles])
-    assert xview2_score(counts).score == pytest.approx(expected)
-
-
-def test_the_xview2_score_sums_over_the_set_before_it_divides() -> None:
-    """A level that one tile does not show must not count as wrong there."""
-    one = np.diag([50, 10, 10, 0, 0])
-    other = np.diag([50, 0, 0, 10, 10])
-    assert xview2_score(one + other).score == pytest.approx(1.0, abs=1e-5)
-    assert xview2_score(one).damage_f1 < 1e-5
-
-
-def test_the_xview2_score_of_nothing_and_of_a_level_never_met() -> None:
-    assert xview2_score(np.zeros((5, 5), np.int64)).score == pytest.approx(0.0, abs=1e-5)
-    never = np.diag([10, 10, 10, 10, 0])
-    found = xview2_score(never)
-    assert found.localisation_f1 == 1.0
-    assert found.per_level == (1.0, 1.0, 1.0, 0.0)
-    assert found.score == pytest.approx(0.3, abs=1e-5)
-
-
-def test_un_classified_buildings_count_for_localisation_alone() -> None:
-    counts = np.zeros((6, 6), np.int64)
-    counts[:5, :5] = np.diag([10, 10, 10, 10, 10])
-    counts[5, 1], counts[5, 5], counts[5, 0] = 7, 5, 3
-    found = xview2_score(counts)
-    assert found.localisation_f1 == pytest.approx(2 * 52 / (2 * 52 + 3))
-    assert found.damage_f1 == pytest.approx(1.0, abs=1e-5)
-    counts[2, 5] = 4  # a damaged building taken for an un-classified one is missed at its level
-    assert xview2_score(counts).per_level == pytest.approx((1, 20 / 24, 1, 1))
-
-
-@pytest.mark.parametrize("classes", [1, 2, 3, 4, 7])
-def test_the_xview2_score_needs_its_classes(classes: int) -> None:
-    with pytest.raises(ValueError, match=f"needs background and four damage levels, found {classes} classes"):
-        xview2_score(np.zeros((classes, classes), np.int64))
-
-
-def test_the_examples_of_the_docstrings_run() -> None:
-    failed, tried = doctest.testmod(metrics)
-    assert tried >= 5
-    assert failed == 0
-
-
-def test_needs_no_torch() -> None:
-    code = "import sys, pairlab.metrics; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
