@@ -47,8 +47,8 @@ PRETRAINING: dict[str, dict[str, Any]] = {
     "byol": {"steps": 250, **GLOBAL},
     "simsiam": {"steps": 250, **GLOBAL},
     "vicreg": {"steps": 150, **GLOBAL},
-    "barlow_twins": {"steps": 150, **GLOBAL},
-    "seco": {"steps": 200, **GLOBAL},
+    "barlow_twins": {"steps": 300, **GLOBAL},
+    "seco": {"steps": 250, **GLOBAL},
 }
 """Where a method's pretraining differs from the defaults and from `Size`; its own fields are at their defaults."""
 

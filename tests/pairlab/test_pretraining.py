@@ -131,9 +131,9 @@ def test_neither_gradient_nor_optimizer_moves_a_momentum_copy(tmp_path: Path) ->
     job = pretrain_job(method={"name": "byol", "momentum": 1.0}, pretraining=training)
     (saved_at_the_end,) = saved(list(run(job, tmp_path)), "checkpoint")
     state = load_checkpoint(saved_at_the_end.path, sha256=saved_at_the_end.sha256).state["trained"]
-    for name, weight in build_network(job.network, seed=job.seed).named_parameters():
-        assert torch.equal(state[f"objective.target.network.{name}"], weight)
-        assert not torch.equal(state[f"network.{name}"], weight)
+    for name, weight in build_network(job.network, seed=job.seed).encoder.named_parameters():
+        assert torch.equal(state[f"objective.target.network.pyramid.encoder.{name}"], weight)
+        assert not torch.equal(state[f"network.encoder.{name}"], weight)
 
 
 def test_equal_jobs_give_equal_weights_and_other_seeds_others(tmp_path: Path) -> None:
