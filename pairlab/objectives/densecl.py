@@ -69,7 +69,7 @@ class DenseCLObjective(Objective):
         every = torch.arange(grid * grid, device=features.device).expand(len(features), -1)
         valid: Tensor | None = None
         if batch.step < self.config.place_steps:
-            chosen, valid = _same_places(batch)
+            chosen, valid = (each.to(features.device) for each in _same_places(batch))
         else:
             chosen = most_alike(features, key_features, every)
         cells = gather_points(self.heads["dense"](features), every)
