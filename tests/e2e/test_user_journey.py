@@ -180,7 +180,9 @@ def compare(stack: LiveStack, page: Page, experiment: str) -> None:
     for row in results["rows"]:
         for score in row["seeds"]:
             expect(scores).to_contain_text(f"{100 * score['miou']:.1f}")
-    charts = page.get_by_test_id("stVegaLiteChart")
+    expect(page.locator(".st-key-compare-intervals").get_by_test_id("stVegaLiteChart")).to_be_visible()
+    expect(page.locator(".st-key-verdict-0")).to_contain_text("no verdict is given below 5 seeds")
+    charts = page.locator("[class*='st-key-compare-chart-']").get_by_test_id("stVegaLiteChart")
     expect(charts).to_have_count(2)
     for number in range(2):
         dots = charts.nth(number).locator("[aria-roledescription='point'], canvas")
