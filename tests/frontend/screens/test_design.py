@@ -143,7 +143,7 @@ def test_a_global_methods_main_numbers_are_edited_in_the_file(app: AppTest, name
     assert draft(app).method.model_dump(exclude_unset=True) == {"name": name}
     defaults = {each: getattr(draft(app).method, each) for each in MAIN_FIELDS[name]}
     assert {each: app.number_input(key=field(app, "method", name, each)).value for each in defaults} == defaults
-    wanted = {each: value * 2 if isinstance(value, int) else value / 2 or 1.0 for each, value in defaults.items()}
+    wanted = {each: value * 2 or 64 if isinstance(value, int) else value / 2 or 1.0 for each, value in defaults.items()}
     for each, value in wanted.items():
         app.number_input(key=field(app, "method", name, each)).set_value(value).run()
     assert not app.exception
