@@ -39,7 +39,7 @@ def test_the_most_objects_that_the_model_allows_find_a_place(size: int, low: int
     knobs = config.scenes.model_copy(update={"placement_tries": SyntheticScenes().placement_tries}).model_dump()
     source = SyntheticSource(SyntheticDataset(knobs=knobs, train=10), draw=draw)
     counts = [len(object_masks(source, scene, "pre")) for scene in source.scenes[:10]]
-    assert np.mean(counts) >= 0.85 * most - 0.2
+    assert np.mean(counts) >= 0.8 * most - 0.2
 
 
 def test_objects_are_as_large_as_asked_for() -> None:
