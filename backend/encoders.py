@@ -30,7 +30,7 @@ def encoder_doubt(session: Session, encoder: str) -> Doubt | None:
     versions = _worker_versions(session)
     certain = bool(versions) and all(each == expected for each in versions)
     alike = encoders_like(encoder)
-    remedy = f"did you mean {' or '.join(alike)}?" if alike else "take one of segmentation-models-pytorch or of timm"
+    remedy = f"did you mean {' or '.join(alike)}?" if alike else "take one of segmentation-models-pytorch or of timm."
     if certain:
         return Doubt(f"there is no encoder {encoder!r}: {remedy} Names from timm begin with 'tu-'", certain=True)
     made_with = " and ".join(f"{library} {number}" for library, number in expected.items())

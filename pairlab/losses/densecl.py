@@ -1,4 +1,4 @@
-"""DenseCL: MoCo's loss of whole images beside that of cells, whose negatives are other images' pooled cells."""
+"""DenseCL: MoCo's loss of whole images beside that of cells, whose negatives are a queue or the batch's own cells."""
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +30,8 @@ def densecl(
         global_loss: L_q, a scalar: `moco` of pooled features.
         cells: dense embeddings of the first views, float (B, S, D); any length.
         keys: the matched cells of the second views by the momentum copy, float (B, S, D).
-        queue: dense embeddings of earlier images, each pooled over its cells, float (K, D).
+        queue: dense embeddings of earlier images, each pooled over its cells, as in the paper; or some cells of the
+            batch; float (K, D).
         dense_weight: λ in [0, 1].
         temperature: τ > 0.
         valid: bool (B, S), cells that have a key at all; None for all.

@@ -31,7 +31,7 @@ def state_classes(scheme: LabelScheme, classes: Sequence[str]) -> tuple[str, ...
 def endpoint_scores(miou: float, iou: Mapping[str, float | None], states: Sequence[str]) -> tuple[float, ...] | None:
     """Returns a run's score at each endpoint, in [0, 1], or None where no state class occurs in its test scenes.
 
-    A class that is absent from label and prediction counts at neither endpoint, as in mIoU.
+    A class that no label of the test scenes shows counts at neither endpoint, as in mIoU.
 
     Args:
         miou: over all classes.

@@ -1,4 +1,5 @@
 import json
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 
 from pairlab.checkpoint import CheckpointError, SavedFile, load_checkpoint
 from pairlab.engine.divergence import DivergedError
+from pairlab.engine.run import Run
 from pairlab.events import Event, Finished, Metrics, Saved, Started
 from pairlab.experiment.datasets import SyntheticDataset
 from pairlab.experiment.jobs import PretrainJob
@@ -18,6 +20,7 @@ from pairlab.pairing.cell_scores import ACROSS, AFTER, BEFORE, CellScores, mean_
 from pairlab.pairing.change_scores import cva
 from pairlab.pairing.refusal import PairingRefused
 from pairlab.scenes.synthetic import SyntheticSource
+from pairlab.views.batches import PairBatch
 from tests.pairlab.training_jobs import pretrain_job, run
 
 
@@ -134,6 +137,33 @@ def test_neither_gradient_nor_optimizer_moves_a_momentum_copy(tmp_path: Path) ->
     for name, weight in build_network(job.network, seed=job.seed).encoder.named_parameters():
         assert torch.equal(state[f"objective.target.network.pyramid.encoder.{name}"], weight)
         assert not torch.equal(state[f"network.encoder.{name}"], weight)
+
+
+def test_views_rendered_beside_the_steps_change_no_bit_also_behind_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, threads, rendering = pretrain_job(), torch.get_num_threads(), set[str]()
+    render = Run.views
+
+    def noted(self: Run, batch: PairBatch) -> torch.Tensor:
+        rendering.add(threading.current_thread().name.partition("_")[0])
+        return render(self, batch)
+
+    monkeypatch.setattr(Run, "views", noted)
+    torch.set_num_threads(1)
+    try:
+        monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+        in_turn = saved(list(run(job, tmp_path / "turn")), "weights")[0]
+        assert rendering == {"MainThread"}
+        monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+        calls = iter([False, True])
+        stopped = list(run(job, tmp_path / "stopped", should_stop=lambda: next(calls, True)))
+        (last,) = saved(stopped, "checkpoint")
+        beside = list(run(job, tmp_path / "on", start=SavedFile(last.path, last.sha256)))
+    finally:
+        torch.set_num_threads(threads)
+    assert rendering == {"MainThread", "rendering"}
+    assert saved(beside, "weights")[0].sha256 == in_turn.sha256
 
 
 def test_equal_jobs_give_equal_weights_and_other_seeds_others(tmp_path: Path) -> None:
