@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from frontend.screens.augmentation_fields import FACTORS
 from pairlab.experiment.training import Augmentation
+from tests.frontend.screens.form_edits import edits
 
 
 def shown(**values: Any) -> AppTest:  # noqa: ANN401
@@ -26,12 +27,6 @@ def shown(**values: Any) -> AppTest:  # noqa: ANN401
     app = AppTest.from_function(page, default_timeout=30, args=(values,)).run()
     assert not app.exception
     return app
-
-
-def edits(app: AppTest) -> dict[tuple[str, ...], object]:
-    assert not app.exception
-    found: dict[tuple[str, ...], object] = app.session_state["edits"]
-    return found
 
 
 def key(name: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pairlab.experiment.experiment import Experiment
+from tests.frontend.screens.form_edits import edits
 
 BASE: dict[str, Any] = {
     "name": "e",
@@ -35,12 +36,6 @@ def shown(**values: Any) -> AppTest:  # noqa: ANN401
     app = AppTest.from_function(page, default_timeout=30, args=({**BASE, **values},)).run()
     assert not app.exception
     return app
-
-
-def edits(app: AppTest) -> dict[tuple[str, ...], object]:
-    assert not app.exception
-    found: dict[tuple[str, ...], object] = app.session_state["edits"]
-    return found
 
 
 def test_fields_that_nobody_touched_edit_nothing() -> None:
